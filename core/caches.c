@@ -1,0 +1,52 @@
+/*
+ * The kmalloc caches, made by the compiler: there is nothing to initialise. Layer: caches.
+ */
+#include "caches.h"
+#include "slab.h"
+
+/* A slab holds at least eight objects. */
+#define CLASS_FRAMES(size) ((size) <= FRAME_SIZE / 8 ? 1U : 4U)
+/* A thread keeps up to 4 MiB of full, and of partial slabs of a class. */
+#define MAX_OWNED(frames) ((uint16_t)(64U / (frames)))
+
+static struct kmem_cache_node kmalloc_nodes[NR_KMALLOC_CACHES];
+
+#define CACHE(i)                                                                             \
+	[i] = {                                                                              \
+		.size = CLASS_SIZE(i),                                                       \
+		.object_size = CLASS_SIZE(i),                                                \
+		.objects = CLASS_FRAMES(CLASS_SIZE(i)) * (uint32_t)FRAME_SIZE / CLASS_SIZE(i), \
+		.inverse = SLAB_INVERSE(CLASS_SIZE(i)),                                      \
+		.residue = SLAB_RESIDUE(CLASS_SIZE(i)),                                      \
+		.cpu_offset = offsetof(struct thread, cpu[i]),                               \
+		.lists_offset = offsetof(struct thread, lists[i]),                           \
+		.nr_frames = CLASS_FRAMES(CLASS_SIZE(i)),                                    \
+		.max_owned = MAX_OWNED(CLASS_FRAMES(CLASS_SIZE(i))),                         \
+		.align = MIN_ALIGN,                                                          \
+		.min_partial = 5,                                                            \
+		.node = &kmalloc_nodes[i],                                                   \
+		.refcount = 1,                                                               \
+	}
+#define CACHES8(i) \
+	CACHE(i), CACHE(i + 1), CACHE(i + 2), CACHE(i + 3), CACHE(i + 4), CACHE(i + 5), \
+		CACHE(i + 6), CACHE(i + 7)
+
+struct kmem_cache kmalloc_caches[NR_KMALLOC_CACHES] = {
+	CACHES8(0),  CACHES8(8),  CACHES8(16), CACHES8(24), CACHES8(32),
+	CACHES8(40), CACHES8(48), CACHES8(56), CACHES8(64),
+};
+static_assert(CLASS_SIZE(NR_KMALLOC_CACHES - 1) == KMALLOC_MAX_SIZE, "the last class");
+
+struct kmem_cache user_caches[NR_USER_CACHES];
+_Atomic uint32_t nr_user_caches;
+_Atomic uint32_t nr_destroyed;
+
+#define CLASS(i) [i] = (uint8_t)CLASS_OF((i)*16)
+#define CLASS8(i) \
+	CLASS(i), CLASS(i + 1), CLASS(i + 2), CLASS(i + 3), CLASS(i + 4), CLASS(i + 5), \
+		CLASS(i + 6), CLASS(i + 7)
+
+const uint8_t kmalloc_classes[KMALLOC_TABLE_MAX / 16 + 1] = {
+	[0] = 0,    CLASS8(1),  CLASS8(9),  CLASS8(17), CLASS8(25),
+	CLASS8(33), CLASS8(41), CLASS8(49), CLASS8(57),
+};

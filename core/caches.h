@@ -1,0 +1,61 @@
+/*
+ * Which caches there are: the kmalloc caches by size class, and the program's own. Layer: caches, over
+ * slab. Called by thread, kmem_cache, kmalloc and stats.
+ *
+ * The one source of the size classes: 16 bytes apart up to 128, then eight to a doubling, so that at
+ * most 1/9 of an object above 128 bytes is waste. The table of caches, the lookup table of the fast path
+ * and the tests are made from these formulas. Each size divides none of its neighbours' objects: sizes
+ * that are a multiple of A give objects aligned to A, because slabs are aligned to 64 KiB.
+ */
+#ifndef USLUB_CACHES_H
+#define USLUB_CACHES_H
+
+#include "types.h"
+
+#define KMALLOC_MAX_SIZE ((size_t)32768)
+/* Classes up to here are looked up, those above computed. */
+#define KMALLOC_TABLE_MAX ((size_t)1024)
+
+/* Size of class i. */
+#define CLASS_SIZE(i) \
+	((uint32_t)((i) < 8 ? ((i) + 1) * 16 : (9 + ((i)-8) % 8) << (4 + ((i)-8) / 8)))
+
+/* The smallest class that holds `size` bytes; 1 <= size <= KMALLOC_MAX_SIZE. Constant or not. */
+#define CLASS_LOG(size) (63 - (unsigned int)__builtin_clzll((unsigned long long)(size)-1))
+#define CLASS_OF(size)                                \
+	((size) <= 128 ? ((unsigned int)(size)-1) / 16 \
+		       : 8 * (CLASS_LOG(size) - 7) + 8 + \
+				 (unsigned int)((((size)-1) >> (CLASS_LOG(size) - 3)) & 7))
+
+extern const uint8_t kmalloc_classes[KMALLOC_TABLE_MAX / 16 + 1]
+	__attribute__((visibility("hidden")));
+
+/* size <= KMALLOC_MAX_SIZE; 0 counts as 1. */
+static inline unsigned int size_class(size_t size)
+{
+	if (likely(size <= KMALLOC_TABLE_MAX))
+		return kmalloc_classes[(size + 15) / 16];
+	return CLASS_OF(size);
+}
+
+extern struct kmem_cache kmalloc_caches[NR_KMALLOC_CACHES] __attribute__((visibility("hidden")));
+extern struct kmem_cache user_caches[NR_USER_CACHES] __attribute__((visibility("hidden")));
+extern _Atomic uint32_t nr_user_caches __attribute__((visibility("hidden")));
+/* Counts destroyed caches: a thread that has seen fewer has slabs to give up. */
+extern _Atomic uint32_t nr_destroyed __attribute__((visibility("hidden")));
+
+/* The index'th cache of all, NULL behind the last. User caches that were destroyed count as well. */
+static inline struct kmem_cache *cache_by_index(uint32_t i)
+{
+	if (i < NR_KMALLOC_CACHES)
+		return &kmalloc_caches[i];
+	i -= NR_KMALLOC_CACHES;
+	/* Acquire pairs with the release in kmem_cache_create(): publishes the cache. */
+	if (i >= atomic_load_explicit(&nr_user_caches, memory_order_acquire))
+		return NULL;
+	return &user_caches[i];
+}
+
+#define for_each_cache(s, i) for (uint32_t i = 0; ((s) = cache_by_index(i)) != NULL; i++)
+
+#endif

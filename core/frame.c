@@ -1,0 +1,279 @@
+/*
+ * Reserving address space, claiming and freeing frames. Layer: frame. See frame.h.
+ */
+#include "frame.h"
+#include "bitmap.h"
+
+#define MAX_HEAP_SECTIONS 4096U
+#define RESERVE_MAX SECTION_SIZE
+#define RESERVE_FIRST ((size_t)256 << 20)
+/* Of RLIMIT_AS, so that the program's own mappings find room beside the heap. */
+#define RESERVE_LIMIT_SHARE 16
+#define COMMIT_FRAMES_MIN 32U
+#define COMMIT_FRAMES_MAX 512U
+
+static struct {
+	_Atomic(struct section *) sections[MAX_HEAP_SECTIONS];
+	_Atomic uint32_t nr_sections;
+	_Atomic size_t reserved; /* bytes */
+} heap;
+
+struct section *frame_section(uint32_t nr)
+{
+	uint32_t end = atomic_load_explicit(&heap.nr_sections, memory_order_acquire);
+
+	if (nr >= end || nr >= MAX_HEAP_SECTIONS)
+		return NULL;
+	return atomic_load_explicit(&heap.sections[nr], memory_order_acquire);
+}
+
+/*
+ * Appends by a CAS on the first empty slot, and moves the count behind it; whoever finds a slot filled
+ * and not counted counts it, so that a thread stopped in between hides nothing.
+ */
+static bool section_list(struct section *sec)
+{
+	uint32_t nr = atomic_load_explicit(&heap.nr_sections, memory_order_relaxed);
+
+	if (atomic_exchange_explicit(&sec->listed, true, memory_order_relaxed))
+		return true;
+	for (; nr < MAX_HEAP_SECTIONS; nr++) {
+		struct section *old = NULL;
+		uint32_t count = nr;
+		bool mine = atomic_compare_exchange_strong_explicit(
+			&heap.sections[nr], &old, sec, memory_order_release, memory_order_relaxed);
+
+		/* Release pairs with the acquire in frame_section(). */
+		atomic_compare_exchange_strong_explicit(&heap.nr_sections, &count, nr + 1,
+							memory_order_release, memory_order_relaxed);
+		if (mine)
+			return true;
+	}
+	atomic_store_explicit(&sec->listed, false, memory_order_relaxed);
+	return false;
+}
+
+void section_release(struct section *sec, uint32_t index, uint32_t n)
+{
+	uint32_t hint;
+
+	/* Release pairs with the acquire in bitmap_claim_word(): we are done with the frames. */
+	bitmap_clear(sec->used, index, n, memory_order_release);
+	hint = atomic_load_explicit(&sec->first_free, memory_order_relaxed);
+	while (index < hint &&
+	       !atomic_compare_exchange_weak_explicit(&sec->first_free, &hint, index,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+/* Makes the frames of [start, end) claimable, section by section. */
+static bool add_frames(uintptr_t start, uintptr_t end)
+{
+	for (uintptr_t next; start < end; start = next) {
+		struct section *sec = section_get(start);
+		uint32_t index = (start >> FRAME_SHIFT) & (SECTION_FRAMES - 1);
+		uint32_t n;
+
+		next = (start & ~(SECTION_SIZE - 1)) + SECTION_SIZE;
+		if (next > end)
+			next = end;
+		n = (uint32_t)((next - start) >> FRAME_SHIFT);
+		if (!sec || !section_list(sec)) {
+			os_unmap((void *)start, end - start);
+			return false;
+		}
+		atomic_fetch_add_explicit(&heap.reserved, next - start, memory_order_relaxed);
+		bitmap_set(sec->reserved, index, n);
+		section_release(sec, index, n);
+	}
+	return true;
+}
+
+static size_t reserve_size(void)
+{
+	size_t size = atomic_load_explicit(&heap.reserved, memory_order_relaxed);
+	size_t limit = os_address_limit();
+
+	if (size < RESERVE_FIRST)
+		size = RESERVE_FIRST;
+	if (size > RESERVE_MAX)
+		size = RESERVE_MAX;
+	if (limit != SIZE_MAX && size > limit / RESERVE_LIMIT_SHARE)
+		size = limit / RESERVE_LIMIT_SHARE;
+	return size & ~(FRAME_SIZE - 1);
+}
+
+/* Adds address space in which n frames with that alignment fit, as much as the kernel gives. */
+static bool frame_reserve(uint32_t n, uint32_t align)
+{
+	size_t least = ((size_t)n + align) << FRAME_SHIFT;
+	size_t size = reserve_size();
+
+	if (size < least)
+		size = least;
+	for (;; size = size / 2 > least ? (size / 2) & ~(FRAME_SIZE - 1) : least) {
+		char *map = os_reserve(size + FRAME_SIZE);
+
+		if (map) {
+			uintptr_t start = ((uintptr_t)map + FRAME_SIZE - 1) & ~(FRAME_SIZE - 1);
+			size_t head = start - (uintptr_t)map;
+
+			if (head)
+				os_unmap(map, head);
+			if (head < FRAME_SIZE)
+				os_unmap((void *)(start + size), FRAME_SIZE - head);
+			return add_frames(start, start + size);
+		}
+		if (size == least)
+			return false;
+	}
+}
+
+/*
+ * Makes claimed frames accessible, and some of what follows them, to save system calls. The frames
+ * behind may be claimed by others meanwhile: that they become accessible early harms nobody.
+ */
+static bool frame_commit(struct section *sec, uint32_t index, uint32_t n)
+{
+	uint32_t step = (uint32_t)(atomic_load_explicit(&heap.reserved, memory_order_relaxed) >>
+				   (FRAME_SHIFT + 5));
+	uint32_t end, ahead;
+
+	if (bitmap_test(sec->committed, index, n, false))
+		return true;
+	if (step < COMMIT_FRAMES_MIN)
+		step = COMMIT_FRAMES_MIN;
+	if (step > COMMIT_FRAMES_MAX)
+		step = COMMIT_FRAMES_MAX;
+	end = index + n;
+	ahead = end + step < SECTION_FRAMES ? end + step : SECTION_FRAMES;
+	ahead = bitmap_next(sec->reserved, end, ahead, false);
+	ahead = bitmap_next(sec->committed, end, ahead, true);
+	if (!os_commit(frame_address(sec, index), (size_t)(ahead - index) << FRAME_SHIFT)) {
+		ahead = end;
+		if (!os_commit(frame_address(sec, index), (size_t)n << FRAME_SHIFT))
+			return false;
+	}
+	bitmap_set(sec->committed, index, ahead - index);
+	return true;
+}
+
+/* The frames are claimed: makes them usable and learns whether they are fresh. */
+static bool frame_take(struct section *sec, uint32_t index, uint32_t n, bool *zeroed)
+{
+	if (!frame_commit(sec, index, n)) {
+		section_release(sec, index, n);
+		return false;
+	}
+	*zeroed = !bitmap_test(sec->dirty, index, n, true);
+	bitmap_set(sec->dirty, index, n);
+	bitmap_clear(sec->aged, index, n, memory_order_relaxed);
+	return true;
+}
+
+/* First fit in one section. SECTION_FRAMES: none. */
+static uint32_t section_claim(struct section *sec, uint32_t from, uint32_t n, uint32_t align)
+{
+	uint32_t hint = from;
+
+	for (;;) {
+		from = bitmap_find_clear(sec->used, from, SECTION_FRAMES, n, align);
+		if (from >= SECTION_FRAMES)
+			break;
+		if (bitmap_claim(sec->used, from, n))
+			break;
+	}
+	/* All below is taken, unless a frame was freed since: then the hint has changed. */
+	if (n == 1)
+		atomic_compare_exchange_strong_explicit(
+			&sec->first_free, &hint, from < SECTION_FRAMES ? from + 1 : from,
+			memory_order_relaxed, memory_order_relaxed);
+	return from;
+}
+
+/* `hints`: trust first_free. A hint that a stopped thread left too high costs a search without. */
+static void *heap_claim(uint32_t n, uint32_t align, bool hints, bool *zeroed, bool *refused)
+{
+	struct section *sec;
+
+	for_each_section(sec, nr) {
+		uint32_t from = 0, index;
+
+		if (hints)
+			from = atomic_load_explicit(&sec->first_free, memory_order_relaxed);
+		if (from >= SECTION_FRAMES)
+			continue;
+		index = section_claim(sec, from, n, align);
+		if (index >= SECTION_FRAMES)
+			continue;
+		if (frame_take(sec, index, n, zeroed))
+			return frame_address(sec, index);
+		*refused = true;
+	}
+	return NULL;
+}
+
+void *frame_alloc(uint32_t n, uint32_t align, bool *zeroed)
+{
+	bool refused = false;
+	void *addr;
+
+	if (n > FRAME_RUN_MAX || align > FRAME_RUN_MAX)
+		return NULL;
+	purge_poll();
+	addr = heap_claim(n, align, true, zeroed, &refused);
+	if (!addr && !refused)
+		addr = heap_claim(n, align, false, zeroed, &refused);
+	while (!addr && !refused && frame_reserve(n, align))
+		addr = heap_claim(n, align, true, zeroed, &refused);
+	return addr;
+}
+
+void frame_free(void *addr, uint32_t n)
+{
+	struct section *sec = section_find((uintptr_t)addr);
+	uint32_t index = ((uintptr_t)addr >> FRAME_SHIFT) & (SECTION_FRAMES - 1);
+
+	section_release(sec, index, n);
+	purge_poll();
+}
+
+bool frame_extend(void *addr, uint32_t n, uint32_t more)
+{
+	struct section *sec = section_find((uintptr_t)addr);
+	uint32_t index = (((uintptr_t)addr >> FRAME_SHIFT) & (SECTION_FRAMES - 1)) + n;
+	bool zeroed;
+
+	if (index + more > SECTION_FRAMES || !bitmap_claim(sec->used, index, more))
+		return false;
+	return frame_take(sec, index, more, &zeroed);
+}
+
+/*
+ * The kernel leaves a hole where the pages were. It is reserved again; should another thread's mapping
+ * have landed there first, the frames stay claimed for good: they are its address space now.
+ */
+bool frame_move_out(void *addr, uint32_t n, void *to, size_t size)
+{
+	struct section *sec = section_find((uintptr_t)addr);
+	uint32_t index = ((uintptr_t)addr >> FRAME_SHIFT) & (SECTION_FRAMES - 1);
+
+	if (!os_move(addr, (size_t)n << FRAME_SHIFT, to, size))
+		return false;
+	bitmap_clear(sec->committed, index, n, memory_order_relaxed);
+	bitmap_clear(sec->dirty, index, n, memory_order_relaxed);
+	if (os_reserve_at(addr, (size_t)n << FRAME_SHIFT))
+		section_release(sec, index, n);
+	else
+		bitmap_clear(sec->reserved, index, n, memory_order_relaxed);
+	return true;
+}
+
+bool frame_is_ours(const void *addr)
+{
+	struct section *sec = section_find((uintptr_t)addr);
+	uint32_t index = ((uintptr_t)addr >> FRAME_SHIFT) & (SECTION_FRAMES - 1);
+
+	return (uintptr_t)addr >> OS_ADDRESS_BITS == 0 && sec &&
+	       bitmap_test(sec->reserved, index, 1, true);
+}

@@ -1,0 +1,55 @@
+/*
+ * Frames: 64 KiB pieces of large reservations, claimed lock-free. Layer: frame, over map and os.
+ * Called by slab, thread and large.
+ *
+ * A frame's bit in section->used is its lock and its owner at once: who sets it holds the frame until
+ * frame_free(). Address space is reserved without access in large pieces and made accessible as it is
+ * first claimed. A thread stopped at any instruction holds at most the frames of its own claim.
+ *
+ * Freed frames keep their pages, for the next claim is served from the lowest address and likely hits
+ * them. purge.c gives them back to the kernel after a delay.
+ */
+#ifndef USLUB_FRAME_H
+#define USLUB_FRAME_H
+
+#include "map.h"
+
+/* Longer runs, and larger alignments, get a mapping of their own; see large.c. */
+#define FRAME_RUN_MAX 512U
+
+/*
+ * Claims n frames in a row whose address is a multiple of `align` frames (a power of two). Sets *zeroed
+ * where all of them read as zero. NULL: out of memory, or beyond FRAME_RUN_MAX.
+ */
+void *frame_alloc(uint32_t n, uint32_t align, bool *zeroed);
+void frame_free(void *addr, uint32_t n);
+/* Claims the `more` frames behind [addr, addr + n frames); false where they are not to be had. */
+bool frame_extend(void *addr, uint32_t n, uint32_t more);
+/*
+ * Moves the pages of n claimed frames onto the reserved range [to, to + size), which becomes a mapping of
+ * its own, and frees the frames. False: nothing has changed.
+ */
+bool frame_move_out(void *addr, uint32_t n, void *to, size_t size);
+/* Is the frame part of address space that uslub reserved? */
+bool frame_is_ours(const void *addr);
+
+/* The sections that hold frames of ours, oldest first; NULL behind the last. Never removed. */
+struct section *frame_section(uint32_t nr);
+#define for_each_section(sec, nr) \
+	for (uint32_t nr = 0; ((sec) = frame_section(nr)) != NULL; nr++)
+
+/* Frees claimed frames of a section; frame_free() and purge.c end here. */
+void section_release(struct section *sec, uint32_t index, uint32_t n);
+
+/* Of the index'th frame of a section. */
+static inline void *frame_address(struct section *sec, uint32_t index)
+{
+	return (void *)(sec->base + ((uintptr_t)index << FRAME_SHIFT));
+}
+
+/* Gives free frames back to the kernel: those that have been free for the delay, when it is time. */
+void purge_poll(void);
+/* All of them, now. Returns the bytes given back. */
+size_t purge_all(void);
+
+#endif

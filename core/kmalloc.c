@@ -1,0 +1,176 @@
+/*
+ * The slow paths of allocation by size, and the calls that have no fast path. Layer: kmalloc.
+ */
+#include "kmalloc.h"
+#include "frame.h"
+#include "large.h"
+#include "node.h"
+#include "report.h"
+
+void (*kfree_foreign)(void *p);
+
+/*
+ * In the smallest class from `i` up whose lock is free and whose objects have the alignment: nested
+ * calls so go to the next bucket. Deeper nesting than there are buckets is served without the thread.
+ */
+static void *class_alloc(unsigned int i, size_t align)
+{
+	unsigned int first = i;
+	void *object;
+
+	for (; i < NR_KMALLOC_CACHES; i++) {
+		if (kmalloc_caches[i].size % align)
+			continue;
+		if (cache_try_alloc(&kmalloc_caches[i], &object))
+			return object;
+	}
+	while (kmalloc_caches[first].size % align)
+		first++;
+	return cache_alloc_shared(&kmalloc_caches[first]);
+}
+
+void *kmalloc_slow(size_t size)
+{
+	bool zeroed;
+
+	if (likely(size <= KMALLOC_MAX_SIZE))
+		return class_alloc(size_class(size), 1);
+	return large_alloc(size, 1, &zeroed);
+}
+
+void *kmalloc_aligned(size_t size, size_t align)
+{
+	bool zeroed;
+
+	if (align <= MIN_ALIGN)
+		return kmalloc(size);
+	if (size <= KMALLOC_MAX_SIZE && align <= KMALLOC_MAX_SIZE)
+		return class_alloc(size_class(size), align);
+	return large_alloc(size, align, &zeroed);
+}
+
+void *kzalloc(size_t size)
+{
+	bool zeroed = false;
+	void *p;
+
+	p = size > KMALLOC_MAX_SIZE ? large_alloc(size, 1, &zeroed) : kmalloc(size);
+	if (p && !zeroed)
+		__builtin_memset(p, 0, size);
+	return p;
+}
+
+/* The first frame's struct slab, for any address in an object; one of no kind where there is none. */
+static struct slab *object_slab(const void *p)
+{
+	struct slab *slab = virt_to_slab(p);
+
+	if ((uintptr_t)p >> OS_ADDRESS_BITS)
+		return &slab_none;
+	return slab->kind == FRAME_TAIL ? slab - slab->nr_frames : slab;
+}
+
+static bool is_large(const struct slab *slab)
+{
+	return slab->kind == FRAME_RUN || slab->kind == FRAME_MAPPED;
+}
+
+/* No object of ours starts in p's frame: an address inside a large object, one freed, or anything. */
+static void free_unknown(struct slab *slab, void *p)
+{
+	if (is_large(slab))
+		report_bug("large", "free of what is not the start of an object:", p);
+	else if (slab->kind != FRAME_NONE || frame_is_ours(p))
+		report_bug("large", "free of what is not allocated:", p);
+	else if (kfree_foreign)
+		kfree_foreign(p);
+	else
+		report_bug("foreign", "free of memory that is not uslub's:", p);
+}
+
+void kfree_slow(void *p)
+{
+	struct slab *slab = object_slab(p);
+
+	if (slab->kind == FRAME_SLAB)
+		slab_free(slab, p);
+	else if (is_large(slab) && slab->base == (uintptr_t)p)
+		large_free(slab);
+	else if (p)
+		free_unknown(slab, p);
+}
+
+bool kmalloc_owns(const void *p)
+{
+	const struct slab *slab = object_slab(p);
+
+	return slab->kind != FRAME_NONE || frame_is_ours(p);
+}
+
+struct kmem_cache *kmalloc_cache_of(const void *p)
+{
+	const struct slab *slab = object_slab(p);
+
+	return slab->kind == FRAME_SLAB ? slab->cache : NULL;
+}
+
+size_t ksize(const void *p)
+{
+	const struct slab *slab = object_slab(p);
+
+	if (slab->kind == FRAME_SLAB)
+		return slab->cache->object_size;
+	return is_large(slab) ? slab->size : 0;
+}
+
+static void *realloc_by_copy(void *p, size_t old, size_t size)
+{
+	void *new = kmalloc(size);
+
+	if (!new)
+		return NULL;
+	__builtin_memcpy(new, p, old < size ? old : size);
+	kfree(p);
+	return new;
+}
+
+/* A smaller class is worth a copy only where at least half is saved. */
+static bool fits(const struct slab *slab, size_t size)
+{
+	return size <= slab->cache->object_size &&
+	       (size > slab->cache->object_size / 2 || slab->cache->object_size <= 2 * MIN_ALIGN);
+}
+
+static bool is_object(const struct slab *slab, const void *p)
+{
+	if (slab->kind == FRAME_SLAB)
+		return slab_object_ok(slab, (uintptr_t)p - slab->base);
+	return is_large(slab) && slab->base == (uintptr_t)p;
+}
+
+void *krealloc(void *p, size_t size)
+{
+	struct slab *slab = object_slab(p);
+
+	if (unlikely(!is_object(slab, p))) {
+		report_object(slab->kind == FRAME_SLAB ? slab->cache : NULL,
+			      "realloc of what is not an object:", p);
+		return NULL;
+	}
+	if (slab->kind == FRAME_SLAB)
+		return fits(slab, size) ? p : realloc_by_copy(p, slab->cache->object_size, size);
+	if (size > KMALLOC_MAX_SIZE)
+		return large_realloc(slab, size);
+	return realloc_by_copy(p, slab->size, size);
+}
+
+size_t kmalloc_trim(void)
+{
+	struct thread *t = current_thread;
+	struct kmem_cache *s;
+
+	thread_flush_all(t);
+	for_each_cache(s, i)
+		shrink_node(get_node(s));
+	return purge_all();
+}

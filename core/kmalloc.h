@@ -1,0 +1,87 @@
+/*
+ * Allocation by size: the size class's cache, or pages. Layer: kmalloc, the top of the core. Called by
+ * preload and by unit tests.
+ *
+ * kmalloc() and kfree() are the fast paths of malloc() and free(), whole: everything that is not "this
+ * thread's slab, its lock free, an object at hand" leaves by one branch into the slow function. No call
+ * sets errno or needs any lock; all of them may be called in any context. NULL: out of memory.
+ */
+#ifndef USLUB_KMALLOC_H
+#define USLUB_KMALLOC_H
+
+#include "kmem_cache.h"
+#include "map.h"
+
+void *kmalloc_slow(size_t size);
+void kfree_slow(void *p);
+
+/* What kfree() does with memory that isn't uslub's; NULL, as it is at the start: reports it. */
+extern void (*kfree_foreign)(void *p) __attribute__((visibility("hidden")));
+
+/* The fast path alone: NULL where it takes more. */
+static inline void *kmalloc_fast(size_t size)
+{
+	struct thread *t = current_thread;
+	struct kmem_cache_cpu *c;
+	struct free_object *fo;
+
+	if (unlikely(size > KMALLOC_TABLE_MAX))
+		return NULL;
+	c = &t->cpu[kmalloc_classes[(size + 15) / 16]];
+	if (unlikely(local_lock_is_locked(t, c)))
+		return NULL;
+	local_lock(c);
+	fo = __slab_pop(c->slab);
+	local_unlock(t, c);
+	return fo;
+}
+
+/* At least `size` bytes, aligned to 16. */
+static inline void *kmalloc(size_t size)
+{
+	void *p = kmalloc_fast(size);
+
+	return likely(p) ? p : kmalloc_slow(size);
+}
+
+/*
+ * Frees an object of any cache without a constructor, or a large one. One compare tells that the slab is
+ * this thread's and the lock is free: a free lock holds the thread's address, and so does slab->owner.
+ */
+static inline void kfree(void *p)
+{
+	struct slab *slab = virt_to_slab(p);
+	struct free_object *fo = p;
+	struct thread *t = current_thread;
+	uintptr_t cpu = slab->cpu_offset;
+
+	if (unlikely((uintptr_t)load_folded(slab->owner) != thread_cpu_folded(t, cpu)->local_lock) ||
+	    unlikely(!slab_object_ok(slab, (uint16_t)(uintptr_t)p)) || unlikely(fo->mark == slab)) {
+		kfree_slow(p);
+		return;
+	}
+	local_lock(thread_cpu_folded(t, cpu));
+	__slab_push(slab, fo);
+	if (unlikely(--slab->countdown == 0)) {
+		slab_free_edge(t, slab);
+		return;
+	}
+	local_unlock(t, thread_cpu_folded(t, cpu));
+}
+
+/* Zeroed. */
+void *kzalloc(size_t size);
+/* Aligned to `align`, a power of two. */
+void *kmalloc_aligned(size_t size, size_t align);
+/* Resizes; the content stays. NULL: out of memory, or p is no object: nothing has changed. */
+void *krealloc(void *p, size_t size);
+/* The bytes that may be used at p; 0 where p is no object of ours. */
+size_t ksize(const void *p);
+/* The cache of the slab that p points into; NULL: none. */
+struct kmem_cache *kmalloc_cache_of(const void *p);
+/* Is the address in memory of uslub's heap, an object or not? */
+bool kmalloc_owns(const void *p);
+/* Gives back to the kernel all that nobody uses. Returns bytes. */
+size_t kmalloc_trim(void);
+
+#endif

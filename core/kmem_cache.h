@@ -1,0 +1,64 @@
+/*
+ * Allocation and free in a given cache, and caches of the program's own. Layer: kmem_cache, over thread.
+ * Called by kmalloc and preload.
+ */
+#ifndef USLUB_KMEM_CACHE_H
+#define USLUB_KMEM_CACHE_H
+
+#include "caches.h"
+#include "slab.h"
+#include "thread.h"
+
+/* The local_lock is held, c->slab has a free object or none: NULL leaves to the slow path. */
+static inline struct free_object *__slab_pop(struct slab *slab)
+{
+	struct free_object *fo = slab->freelist;
+
+	if (unlikely(!fo))
+		return NULL;
+	slab->freelist = fo->next;
+	fo->mark = NULL;
+	return fo;
+}
+
+static inline void __slab_push(struct slab *slab, struct free_object *fo)
+{
+	fo->next = slab->freelist;
+	fo->mark = slab;
+	slab->freelist = fo;
+}
+
+/*
+ * An object of s, from the thread's slabs; false: the thread's slots of s are busy, or it has none.
+ * *object is NULL where memory is out.
+ */
+bool cache_try_alloc(struct kmem_cache *s, void **object);
+/* The same without the thread: from a slab of the node's list, or a new one, which goes back there. */
+void *cache_alloc_shared(struct kmem_cache *s);
+/* Either of the two. */
+void *cache_alloc(struct kmem_cache *s);
+
+/* Frees any pointer into a slab, and reports it where it isn't a live object. */
+void slab_free(struct slab *slab, void *p);
+/* The fast path of free() has pushed the object and found the edge; the local_lock is held. */
+void slab_free_edge(struct thread *t, struct slab *slab);
+
+/* What a create asks for, in the words of uslub.h; checked by the caller of cache_create(). */
+struct cache_args {
+	const char *name;
+	size_t size;
+	size_t align;
+	uint32_t flags;
+	void (*ctor)(void *);
+};
+#define CACHE_NO_MERGE 1U
+#define CACHE_MAX_SIZE ((size_t)262144)
+#define CACHE_MAX_ALIGN ((size_t)4096)
+
+/* NULL: all slots are taken. Takes slab_mutex, as cache_destroy() does. */
+struct kmem_cache *cache_create(const struct cache_args *args);
+void cache_destroy(struct kmem_cache *s);
+/* Gives back the empty slabs of the calling thread and of the node. Returns how many went. */
+uint32_t cache_shrink(struct kmem_cache *s);
+
+#endif

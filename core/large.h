@@ -1,0 +1,27 @@
+/*
+ * Large objects: above KMALLOC_MAX_SIZE. Layer: large, beside kmem_cache, over frame. Called by kmalloc.
+ *
+ * Up to 32 MiB they are runs of frames; above that, and when they were moved while growing, mappings of
+ * their own. Both start on a frame, whose struct slab holds the size; the frames behind say nothing. The
+ * usable size is the wanted one rounded up to pages, so that untouched frames' ends cost no memory.
+ */
+#ifndef USLUB_LARGE_H
+#define USLUB_LARGE_H
+
+#include "types.h"
+
+/* `align`: a power of two. Sets *zeroed where the object reads as zero. NULL: out of memory. */
+void *large_alloc(size_t size, size_t align, bool *zeroed);
+/* p is the start of the object. */
+void large_free(struct slab *slab);
+/* Grows or shrinks; moves pages, not bytes, where it pays. NULL: out of memory, the object is as it was. */
+void *large_realloc(struct slab *slab, size_t size);
+
+/* Large objects that have a mapping of their own: how many, and their bytes. */
+struct large_mapped {
+	_Atomic size_t count;
+	_Atomic size_t bytes;
+};
+extern struct large_mapped large_mapped __attribute__((visibility("hidden")));
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * A node's partial slabs. Layer: node, over slab. Called by thread and kmem_cache.
+ *
+ * The list is a frame_stack: nothing to lock, nothing to try. A slab on it is PARTIAL and nobody's;
+ * frees into it go onto its remote list and leave it where it is.
+ */
+#ifndef USLUB_NODE_H
+#define USLUB_NODE_H
+
+#include "types.h"
+
+static inline struct kmem_cache_node *get_node(const struct kmem_cache *s)
+{
+	return s->node;
+}
+
+/*
+ * Gives up a slab that the caller owns: to nobody where it is full, to the frames where it is empty and
+ * the node has enough, onto the node's list otherwise.
+ */
+void put_slab(struct kmem_cache_node *n, struct slab *slab);
+/* Puts a slab that is PARTIAL already onto the list. */
+void list_partial(struct kmem_cache_node *n, struct slab *slab);
+/* Takes a slab from the list and owns it; NULL: none. */
+struct slab *get_partial(struct kmem_cache_node *n);
+/* Discards the empty ones of the list. Returns how many went. */
+uint32_t shrink_node(struct kmem_cache_node *n);
+
+#endif

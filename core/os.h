@@ -1,0 +1,59 @@
+/*
+ * What the core wants from the operating system: one contract, implemented once per system (os_linux.c).
+ * Layer: os, the lowest. Called by frame, map, large, thread, report.
+ *
+ * Every call is async-signal-safe, takes no lock, allocates nothing and leaves errno alone: the system
+ * calls are made directly. Sizes are bytes. A NULL or false return means that the kernel refused; the
+ * caller undoes what it did and reports out of memory.
+ */
+#ifndef USLUB_OS_H
+#define USLUB_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bits of a user-space address that the address map covers. */
+#if defined(__x86_64__)
+#define OS_ADDRESS_BITS 47
+#elif defined(__aarch64__)
+#define OS_ADDRESS_BITS 48
+#else
+#error "uslub knows x86-64 and aarch64"
+#endif
+
+/* Address space without access and without a charge against the commit limit. */
+void *os_reserve(size_t size);
+/* The same at a given address; false where something else is mapped there. */
+bool os_reserve_at(void *addr, size_t size);
+/* Private zeroed memory, readable and writable, charged against the commit limit. */
+void *os_map(size_t size);
+void os_unmap(void *addr, size_t size);
+/* Makes reserved address space readable and writable; doing it twice is harmless. */
+bool os_commit(void *addr, size_t size);
+/* Gives the pages back; the range stays mapped and reads as zero. */
+bool os_purge(void *addr, size_t size);
+/* Resizes a mapping where it is; the pages that it gains read as zero. */
+bool os_resize(void *addr, size_t old_size, size_t new_size);
+/* Moves a mapping onto the reserved range [to, to + new_size) and resizes it; `from` is unmapped. */
+bool os_move(void *from, size_t old_size, void *to, size_t new_size);
+/* The page will read as zero in the child of a fork. */
+bool os_wipe_on_fork(void *addr, size_t size);
+
+/* Fills `vec` (a byte a page) where the range is mapped; false where it isn't. */
+bool os_resident(const void *addr, size_t size, unsigned char *vec);
+size_t os_page_size(void);
+/* RLIMIT_AS; SIZE_MAX where there is none. */
+size_t os_address_limit(void);
+/* A monotonic clock that may be some milliseconds old, but costs no system call. */
+uint64_t os_clock_ms(void);
+/*
+ * Has fn(arg) called when the calling thread ends, after the program's own thread-specific destructors
+ * have run once. Does not allocate while the process has few keys. False: it will not be called.
+ */
+bool os_at_thread_exit(void (*fn)(void *), void *arg);
+int os_getpid(void);
+int os_gettid(void);
+void os_write(int fd, const char *text, size_t len);
+
+#endif

@@ -1,0 +1,169 @@
+/*
+ * The os contract on Linux. Layer: os. Called by everything above it; see os.h.
+ */
+#include "os.h"
+#include "os_syscall.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+static void *os_mmap(void *addr, size_t size, int prot, int flags)
+{
+	long ret = os_syscall6(SYS_mmap, (long)addr, (long)size, prot,
+			       MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+
+	return os_is_error(ret) ? NULL : (void *)ret;
+}
+
+void *os_reserve(size_t size)
+{
+	return os_mmap(NULL, size, PROT_NONE, MAP_NORESERVE);
+}
+
+bool os_reserve_at(void *addr, size_t size)
+{
+	void *map = os_mmap(addr, size, PROT_NONE, MAP_NORESERVE | MAP_FIXED_NOREPLACE);
+
+	if (map == addr)
+		return true;
+	/* A kernel before 4.17 takes the address for a hint. */
+	if (map)
+		os_unmap(map, size);
+	return false;
+}
+
+void *os_map(size_t size)
+{
+	return os_mmap(NULL, size, PROT_READ | PROT_WRITE, 0);
+}
+
+void os_unmap(void *addr, size_t size)
+{
+	os_syscall3(SYS_munmap, (long)addr, (long)size, 0);
+}
+
+bool os_commit(void *addr, size_t size)
+{
+	return !os_is_error(
+		os_syscall3(SYS_mprotect, (long)addr, (long)size, PROT_READ | PROT_WRITE));
+}
+
+bool os_purge(void *addr, size_t size)
+{
+	return !os_is_error(os_syscall3(SYS_madvise, (long)addr, (long)size, MADV_DONTNEED));
+}
+
+bool os_resize(void *addr, size_t old_size, size_t new_size)
+{
+	return !os_is_error(
+		os_syscall6(SYS_mremap, (long)addr, (long)old_size, (long)new_size, 0, 0, 0));
+}
+
+bool os_move(void *from, size_t old_size, void *to, size_t new_size)
+{
+	return !os_is_error(os_syscall6(SYS_mremap, (long)from, (long)old_size, (long)new_size,
+					MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0));
+}
+
+bool os_wipe_on_fork(void *addr, size_t size)
+{
+	return !os_is_error(os_syscall3(SYS_madvise, (long)addr, (long)size, MADV_WIPEONFORK));
+}
+
+bool os_resident(const void *addr, size_t size, unsigned char *vec)
+{
+	return !os_is_error(os_syscall3(SYS_mincore, (long)addr, (long)size, (long)vec));
+}
+
+size_t os_page_size(void)
+{
+	return getauxval(AT_PAGESZ);
+}
+
+size_t os_address_limit(void)
+{
+	struct rlimit limit;
+	long ret = os_syscall6(SYS_prlimit64, 0, RLIMIT_AS, 0, (long)&limit, 0, 0);
+
+	if (os_is_error(ret) || limit.rlim_cur == RLIM_INFINITY)
+		return SIZE_MAX;
+	return limit.rlim_cur;
+}
+
+uint64_t os_clock_ms(void)
+{
+	struct timespec now;
+
+	/* Served by the vdso; it can't fail for this clock, and so leaves errno alone. */
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/*
+ * One pthread key. Whoever needs it first makes it; of two who do so at once, one gives its key back.
+ * 0 is "none yet": keys are stored plus one.
+ */
+static _Atomic unsigned int exit_key;
+
+/* What runs at the end, with its argument; the key's value is the argument. */
+static void (*exit_fn)(void *);
+
+/* glibc runs destructors in rounds while values are set: wait for the second, the program's have run. */
+static void exit_second_round(void *arg)
+{
+	static _Thread_local bool again __attribute__((tls_model("initial-exec")));
+
+	if (!again && !pthread_setspecific(exit_key - 1, arg)) {
+		again = true;
+		return;
+	}
+	exit_fn(arg);
+}
+
+bool os_at_thread_exit(void (*fn)(void *), void *arg)
+{
+	unsigned int none = 0;
+	pthread_key_t key;
+
+	exit_fn = fn;
+	if (!atomic_load(&exit_key)) {
+		if (pthread_key_create(&key, exit_second_round))
+			return false;
+		if (!atomic_compare_exchange_strong(&exit_key, &none, key + 1))
+			pthread_key_delete(key);
+	}
+	return !pthread_setspecific(atomic_load(&exit_key) - 1, arg);
+}
+
+int os_getpid(void)
+{
+	return (int)os_syscall3(SYS_getpid, 0, 0, 0);
+}
+
+int os_gettid(void)
+{
+	return (int)os_syscall3(SYS_gettid, 0, 0, 0);
+}
+
+void os_write(int fd, const char *text, size_t len)
+{
+	while (len) {
+		long n = os_syscall3(SYS_write, fd, (long)text, (long)len);
+
+		if (n == -EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		text += n;
+		len -= (size_t)n;
+	}
+}

@@ -1,0 +1,264 @@
+/*
+ * Slabs: making, carving, collecting, and the transitions of the shared word. Layer: slab. See slab.h,
+ * and types.h for the states.
+ */
+#include "slab.h"
+#include "frame.h"
+
+struct slab slab_none;
+
+#ifdef USLUB_DEBUG
+/* Which transitions the picture in types.h has, and an update within a state. */
+static void slab_check(union slab_remote old, union slab_remote new)
+{
+	static const unsigned char allowed[] = {
+		[SLAB_FREE] = 1 << SLAB_OWNED,
+		[SLAB_OWNED] = 1 << SLAB_OWNED | 1 << SLAB_FULL | 1 << SLAB_PARTIAL | 1 << SLAB_FREE,
+		[SLAB_FULL] = 1 << SLAB_OWNED | 1 << SLAB_PARTIAL,
+		[SLAB_PARTIAL] = 1 << SLAB_PARTIAL | 1 << SLAB_OWNED,
+	};
+
+	assert(old.state <= SLAB_PARTIAL && new.state <= SLAB_PARTIAL);
+	assert(allowed[old.state] & 1 << new.state);
+	assert((new.head == 0) == (new.count == 0));
+	assert((new.state != SLAB_FULL && new.state != SLAB_FREE) || new.head == 0);
+}
+#else
+static inline void slab_check(union slab_remote old, union slab_remote new)
+{
+	(void)old;
+	(void)new;
+}
+#endif
+
+static inline union slab_remote remote_load(struct slab *slab, memory_order order)
+{
+	union slab_remote r;
+
+	r.word = atomic_load_explicit(&slab->remote, order);
+	return r;
+}
+
+/*
+ * The one place where a slab's shared word changes. Release: what was written to the slab and to the
+ * object before is there for whoever reads the new word with acquire; acquire: the same the other way.
+ */
+static inline bool remote_cas(struct slab *slab, union slab_remote *old, union slab_remote new)
+{
+	slab_check(*old, new);
+	return atomic_compare_exchange_weak_explicit(&slab->remote, &old->word, new.word,
+						     memory_order_acq_rel, memory_order_acquire);
+}
+
+static void slab_set_state(struct slab *slab, enum slab_state state)
+{
+	union slab_remote old = remote_load(slab, memory_order_acquire), new;
+
+	do {
+		new = old;
+		new.state = (uint8_t)state;
+	} while (!remote_cas(slab, &old, new));
+}
+
+static inline struct free_object *remote_first(struct slab *slab, union slab_remote r)
+{
+	if (!r.head)
+		return NULL;
+	return object_to_free(slab->cache, (void *)(slab->base + (uintptr_t)(r.head - 1) * MIN_ALIGN));
+}
+
+static void slab_set_tails(struct slab *slab, uint8_t kind)
+{
+	for (uint32_t i = 1; i < slab->nr_frames; i++) {
+		slab[i].kind = kind;
+		slab[i].nr_frames = i;
+	}
+}
+
+struct slab *new_slab(struct kmem_cache *s, struct thread *owner)
+{
+	bool zeroed;
+	void *base = frame_alloc(s->nr_frames, 1, &zeroed);
+	struct slab *slab;
+
+	if (!base)
+		return NULL;
+	slab = virt_to_slab(base);
+	slab->freelist = NULL;
+	slab->inverse = s->inverse;
+	slab->limit = 0;
+	slab->countdown = COUNTDOWN_ACTIVE;
+	/* kfree() knows no offset of links: with a constructor it must leave by its slow path. */
+	slab->cpu_offset = s->offset ? offsetof(struct thread, never_free) : s->cpu_offset;
+	slab->list = LIST_NONE;
+	slab->carved = 0;
+	slab->objects = s->objects;
+	slab->next = slab->prev = slab;
+	slab->nr_frames = s->nr_frames;
+	slab->cache = s;
+	slab->base = (uintptr_t)base;
+	slab->zeroed = zeroed;
+	slab_set_owner(slab, owner);
+	slab_set_tails(slab, FRAME_TAIL);
+	slab->kind = FRAME_SLAB;
+	atomic_fetch_add_explicit(&s->nr_slabs, 1, memory_order_relaxed);
+	slab_set_state(slab, SLAB_OWNED);
+	return slab;
+}
+
+void discard_slab(struct slab *slab)
+{
+	slab->limit = 0;
+	slab->kind = FRAME_NONE;
+	slab_set_tails(slab, FRAME_NONE);
+	slab_set_owner(slab, NULL);
+	slab_set_state(slab, SLAB_FREE);
+	/* Release pairs with the acquire in cache_slot(): the cache is not looked at any more. */
+	atomic_fetch_sub_explicit(&slab->cache->nr_slabs, 1, memory_order_release);
+	frame_free((void *)slab->base, slab->nr_frames);
+}
+
+bool __slab_carve(struct slab *slab)
+{
+	const struct kmem_cache *s = slab->cache;
+	uint32_t left = slab->objects - slab->carved, n;
+	struct free_object **link = (struct free_object **)&slab->freelist;
+	char *object = (char *)slab->base + (size_t)slab->carved * s->size;
+	/* Up to the end of a page: the next one stays untouched until it is needed. */
+	size_t room = CARVE_SIZE - ((uintptr_t)object & (CARVE_SIZE - 1));
+
+	if (!left)
+		return false;
+	n = (uint32_t)(room / s->size);
+	if (n == 0)
+		n = 1;
+	if (n > left)
+		n = left;
+	for (uint32_t i = 0; i < n; i++, object += s->size) {
+		struct free_object *fo = object_to_free(s, object);
+
+		if (s->ctor)
+			s->ctor(object);
+		fo->mark = slab;
+		*link = fo;
+		link = &fo->next;
+	}
+	*link = NULL;
+	slab->carved += n;
+	slab->limit = slab->carved * s->residue;
+	return true;
+}
+
+uint32_t __slab_collect(struct slab *slab)
+{
+	union slab_remote old = remote_load(slab, memory_order_acquire), new;
+	struct free_object *first, *last;
+
+	do {
+		if (!old.head)
+			return 0;
+		new = old;
+		new.head = 0;
+		new.count = 0;
+		new.generation++;
+	} while (!remote_cas(slab, &old, new));
+	first = remote_first(slab, old);
+	if (slab->freelist) {
+		for (last = first; last->next; last = last->next)
+			;
+		last->next = slab->freelist;
+	}
+	slab->freelist = first;
+	return old.count;
+}
+
+bool __slab_refill(struct slab *slab)
+{
+	return slab->freelist || __slab_collect(slab) || __slab_carve(slab);
+}
+
+uint32_t __slab_count_inuse(const struct slab *slab)
+{
+	uint32_t inuse = slab->carved;
+
+	for (const struct free_object *fo = slab->freelist; fo; fo = fo->next)
+		inuse--;
+	return inuse;
+}
+
+enum free_result slab_free_remote(struct slab *slab, struct free_object *fo, bool may_adopt)
+{
+	union slab_remote old = remote_load(slab, memory_order_acquire), new;
+	uintptr_t object = (uintptr_t)free_object_start(slab->cache, fo);
+	bool was_full;
+
+	fo->mark = slab;
+	do {
+		was_full = old.state == SLAB_FULL;
+		new = old;
+		if (was_full && may_adopt) {
+			new.state = SLAB_OWNED;
+			continue;
+		}
+		if (was_full)
+			new.state = SLAB_PARTIAL;
+		fo->next = remote_first(slab, old);
+		new.head = (uint32_t)((object - slab->base) / MIN_ALIGN) + 1;
+		new.count++;
+	} while (!remote_cas(slab, &old, new));
+	if (!was_full)
+		return FREE_PUSHED;
+	return may_adopt ? FREE_ADOPTED : FREE_LISTED;
+}
+
+bool __slab_release_full(struct slab *slab)
+{
+	struct thread *owner = load_folded(slab->owner);
+	union slab_remote old = remote_load(slab, memory_order_acquire), new;
+
+	/* Before the word changes: from then on the slab may have another owner. */
+	slab_set_owner(slab, NO_OWNER);
+	do {
+		if (old.head) {
+			slab_set_owner(slab, owner);
+			return false;
+		}
+		new = old;
+		new.state = SLAB_FULL;
+	} while (!remote_cas(slab, &old, new));
+	return true;
+}
+
+void __slab_release_partial(struct slab *slab)
+{
+	slab_set_owner(slab, NO_OWNER);
+	slab_set_state(slab, SLAB_PARTIAL);
+}
+
+void slab_acquire_partial(struct slab *slab)
+{
+	slab_set_state(slab, SLAB_OWNED);
+}
+
+/* Follows links that another thread may be changing: each is checked to lie in the slab. */
+static bool list_has(const struct slab *slab, const struct free_object *at,
+		     const struct free_object *fo)
+{
+	uintptr_t end = slab->base + slab->nr_frames * FRAME_SIZE - sizeof(*at);
+
+	for (uint32_t i = 0; i < slab->objects && at; i++) {
+		if (at == fo)
+			return true;
+		if ((uintptr_t)at < slab->base || (uintptr_t)at > end)
+			return false;
+		at = at->next;
+	}
+	return false;
+}
+
+bool slab_on_freelist(struct slab *slab, const struct free_object *fo)
+{
+	union slab_remote r = remote_load(slab, memory_order_acquire);
+
+	return list_has(slab, slab->freelist, fo) || list_has(slab, remote_first(slab, r), fo);
+}

@@ -1,0 +1,91 @@
+/*
+ * A slab: its freelist, its remote list, its states. Layer: slab, over frame. Called by node, thread,
+ * kmem_cache and stats.
+ *
+ * A free object holds two words at kmem_cache->offset: the link, and the address of its struct slab as
+ * a mark. Allocation clears the mark, so free() finds it only in an object that is free already, or that
+ * copied it out of one; it costs a compare, and the lists are searched before anything is reported.
+ *
+ * "__": the caller holds the local_lock of the owner, or owns the slab with no thread to it.
+ */
+#ifndef USLUB_SLAB_H
+#define USLUB_SLAB_H
+
+#include "types.h"
+
+struct free_object {
+	struct free_object *next;
+	struct slab *mark;
+};
+
+/*
+ * Is `offset` the start of an object that has been carved? For offset = i * size + r with 0 <= r < size,
+ * offset * inverse = i * residue + r * inverse (mod 2^64), where inverse = floor(2^64 / size) + 1 and
+ * residue = size * inverse - 2^64 lies in 1..size. r == 0 leaves i * residue, which is below
+ * limit = carved * residue exactly when i < carved; r > 0 leaves at least `inverse` >= 2^44, far above
+ * any limit. So one multiplication and one compare answer both. (After Lemire, Kaser, Kurz: "Faster
+ * remainder by direct computation", 2019.)
+ */
+static inline bool slab_object_ok(const struct slab *slab, uint64_t offset)
+{
+	return offset * slab->inverse < slab->limit;
+}
+
+#define SLAB_INVERSE(size) (UINT64_MAX / (size) + 1 + (((size) & ((size)-1)) == 0))
+#define SLAB_RESIDUE(size) ((uint64_t)(size)*SLAB_INVERSE(size))
+
+static inline void *free_object_start(const struct kmem_cache *s, struct free_object *fo)
+{
+	return (char *)fo - s->offset;
+}
+
+static inline struct free_object *object_to_free(const struct kmem_cache *s, void *object)
+{
+	return (struct free_object *)((char *)object + s->offset);
+}
+
+/* Stands in kmem_cache_cpu->slab where there is none: its freelist is empty, so the fast path leaves. */
+extern struct slab slab_none __attribute__((visibility("hidden")));
+
+/* Frames made into a slab of s: OWNED, by `owner`, nothing carved. NULL: out of memory. */
+struct slab *new_slab(struct kmem_cache *s, struct thread *owner);
+/* Gives back a slab that the caller owns and in which no object is in use. */
+void discard_slab(struct slab *slab);
+
+/* Makes more objects, about a page of them; false where all exist. */
+bool __slab_carve(struct slab *slab);
+/* Moves the remote list in front of the freelist. Returns how many objects came. */
+uint32_t __slab_collect(struct slab *slab);
+/* Something on the freelist, by whatever of the above it takes. */
+bool __slab_refill(struct slab *slab);
+/* Objects in use, by a walk over the freelist. */
+uint32_t __slab_count_inuse(const struct slab *slab);
+
+static inline bool slab_has_remote(struct slab *slab)
+{
+	union slab_remote r;
+
+	r.word = atomic_load_explicit(&slab->remote, memory_order_relaxed);
+	return r.head != 0;
+}
+
+enum free_result {
+	FREE_PUSHED,  /* onto the remote list */
+	FREE_ADOPTED, /* the slab was full; it is OWNED by the caller now, who has the object in hand */
+	FREE_LISTED,  /* the slab was full; it is PARTIAL now, the caller must put it onto the node's list */
+};
+
+/* Frees from outside the owner's lock: another thread's, or an interrupted frame's. Never waits. */
+enum free_result slab_free_remote(struct slab *slab, struct free_object *fo, bool may_adopt);
+
+/* OWNED -> FULL; the slab has no free object. False: a remote free came first, it is still owned. */
+bool __slab_release_full(struct slab *slab);
+/* OWNED -> PARTIAL; whoever calls puts it onto a node's list next. */
+void __slab_release_partial(struct slab *slab);
+/* PARTIAL -> OWNED; the caller has popped it from the node's list. */
+void slab_acquire_partial(struct slab *slab);
+
+/* Is the object, whose mark says that it is free, on one of the slab's lists? */
+bool slab_on_freelist(struct slab *slab, const struct free_object *fo);
+
+#endif

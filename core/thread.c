@@ -1,0 +1,169 @@
+/*
+ * Threads' records: claimed at a thread's first allocation, flushed and passed on at its end. Layer:
+ * thread; see thread.h.
+ *
+ * A record is a frame. All records are on a list that only grows; those of ended threads are on a
+ * frame_stack, from which a new thread takes one. Taking, making and passing on are complete or undone
+ * at every instruction that a handler could interrupt, in the sense that a handler which needs a record
+ * of its own meanwhile gets one, and the interrupted frame then returns its own.
+ *
+ * After fork the child has one thread, but the records of all. A page that the kernel wipes in the child
+ * tells: whoever next needs a slab flushes the others' records, save the caches whose lock was held.
+ * No atfork handler is needed, and _Fork() and clone() are covered; vfork() shares memory, and the page.
+ */
+#include "thread.h"
+#include "frame.h"
+#include "frame_stack.h"
+#include "caches.h"
+
+struct thread thread_fresh;
+struct thread thread_gone;
+_Thread_local struct thread *current_thread = &thread_fresh;
+
+static struct frame_stack ended;
+static _Atomic(struct thread *) all_threads;
+static _Atomic(_Atomic uint32_t *) fork_page; /* its first word: 1; 0 in a child that has to take over */
+
+static struct thread *thread_create(void)
+{
+	bool zeroed;
+	struct thread *t = frame_alloc(1, 1, &zeroed);
+	struct slab *frame;
+
+	if (!t)
+		return NULL;
+	if (!zeroed && !os_purge(t, FRAME_SIZE))
+		__builtin_memset(t, 0, sizeof(*t));
+	frame = virt_to_slab(t);
+	frame->base = (uintptr_t)t;
+	frame->nr_frames = 1;
+	frame->kind = FRAME_THREAD;
+	t->all = atomic_load_explicit(&all_threads, memory_order_relaxed);
+	/* Release pairs with the acquire in for_each_thread(): publishes *t. */
+	while (!atomic_compare_exchange_weak_explicit(&all_threads, &t->all, t, memory_order_release,
+						      memory_order_relaxed))
+		;
+	return t;
+}
+
+#define for_each_thread(t) \
+	for ((t) = atomic_load_explicit(&all_threads, memory_order_acquire); (t); (t) = (t)->all)
+
+static struct thread *thread_claim(void)
+{
+	struct slab *frame = frame_stack_pop(&ended);
+	struct thread *t = frame ? (struct thread *)frame->base : thread_create();
+
+	if (t)
+		atomic_store_explicit(&t->state, THREAD_LIVE, memory_order_relaxed);
+	return t;
+}
+
+static void thread_pass_on(struct thread *t)
+{
+	atomic_store_explicit(&t->state, THREAD_ENDED, memory_order_relaxed);
+	frame_stack_push(&ended, virt_to_slab(t));
+}
+
+static void fork_page_create(void)
+{
+	_Atomic uint32_t *page, *none = NULL;
+
+	if (atomic_load_explicit(&fork_page, memory_order_relaxed))
+		return;
+	page = os_map(os_page_size());
+	if (!page)
+		return;
+	atomic_init(page, 1);
+	if (!os_wipe_on_fork(page, os_page_size()) ||
+	    !atomic_compare_exchange_strong(&fork_page, &none, page))
+		os_unmap(page, os_page_size());
+}
+
+static void thread_exit_hook(void *arg)
+{
+	thread_exit(arg);
+}
+
+struct thread *thread_current(void)
+{
+	struct thread *t = current_thread, *expected = &thread_fresh;
+
+	if (likely(t != &thread_fresh))
+		return t == &thread_gone ? NULL : t;
+	fork_page_create();
+	t = thread_claim();
+	if (!t)
+		return NULL;
+	/* Atomic against a handler on this thread, which may have got itself a record by now. */
+	if (!__atomic_compare_exchange_n(&current_thread, &expected, t, false, __ATOMIC_RELAXED,
+					 __ATOMIC_RELAXED)) {
+		thread_pass_on(t);
+		return expected;
+	}
+	os_at_thread_exit(thread_exit_hook, t);
+	return t;
+}
+
+void thread_flush(struct thread *t, struct kmem_cache *s)
+{
+	/* 0: the thread never used the cache. */
+	if (!thread_cpu(t, s->cpu_offset)->local_lock || !local_trylock(t, s))
+		return;
+	__thread_flush(t, s);
+	local_unlock(t, thread_cpu(t, s->cpu_offset));
+}
+
+void thread_flush_all(struct thread *t)
+{
+	struct kmem_cache *s;
+
+	for_each_cache(s, i)
+		thread_flush(t, s);
+}
+
+void thread_check_destroyed(struct thread *t)
+{
+	uint32_t destroyed = atomic_load_explicit(&nr_destroyed, memory_order_acquire);
+	struct kmem_cache *s;
+
+	if (likely(t->destroyed_seen == destroyed))
+		return;
+	t->destroyed_seen = destroyed;
+	for_each_cache(s, i) {
+		if (!s->refcount)
+			thread_flush(t, s);
+	}
+}
+
+void thread_exit(struct thread *t)
+{
+	thread_flush_all(t);
+	current_thread = &thread_gone;
+	barrier();
+	thread_pass_on(t);
+}
+
+static void thread_take_over(void)
+{
+	struct thread *t;
+
+	for_each_thread(t) {
+		if (t == current_thread ||
+		    atomic_load_explicit(&t->state, memory_order_relaxed) != THREAD_LIVE)
+			continue;
+		thread_flush_all(t);
+		thread_pass_on(t);
+	}
+}
+
+void thread_check_fork(void)
+{
+	_Atomic uint32_t *page = atomic_load_explicit(&fork_page, memory_order_relaxed);
+	uint32_t wiped = 0;
+
+	if (likely(!page || atomic_load_explicit(page, memory_order_relaxed)))
+		return;
+	if (atomic_compare_exchange_strong(page, &wiped, 1))
+		thread_take_over();
+}

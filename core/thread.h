@@ -1,0 +1,92 @@
+/*
+ * A thread's slabs and their local_lock; a thread's beginning and end. Layer: thread, over node. Called
+ * by kmem_cache and kmalloc.
+ *
+ * local_lock. One word per thread and cache, free when it equals the address of the thread's record,
+ * else the stack pointer of who holds it. Only the thread itself and the signal handlers on it ever
+ * look: a plain load, compare and store, and a compiler barrier. A handler that runs between compare
+ * and store has released the lock again when the interrupted code goes on. Nobody waits for it: who
+ * finds it held goes to another cache, or to the slab's remote list.
+ *
+ * A thread that has no record yet, or none any more, points to a record that is all zero: its lock
+ * words read "held", and the slow path finds out why. So the fast path has no branch for it.
+ */
+#ifndef USLUB_THREAD_H
+#define USLUB_THREAD_H
+
+#include "types.h"
+
+struct free_object;
+
+/* thread_fresh: has not allocated yet; thread_gone: past its destructors. Both are never written. */
+extern struct thread thread_fresh __attribute__((visibility("hidden")));
+extern struct thread thread_gone __attribute__((visibility("hidden")));
+
+extern _Thread_local struct thread *current_thread
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+static inline struct kmem_cache_cpu *thread_cpu(struct thread *t, uint32_t cpu_offset)
+{
+	return (struct kmem_cache_cpu *)((char *)t + cpu_offset);
+}
+
+/*
+ * The same, as an address of its own at each use: the compiler then folds the sum into the instruction,
+ * which is one less on the path of free().
+ */
+static inline struct kmem_cache_cpu *thread_cpu_folded(struct thread *t, uintptr_t cpu_offset)
+{
+	__asm__("" : "+r"(cpu_offset));
+	return (struct kmem_cache_cpu *)((char *)t + cpu_offset);
+}
+
+static inline bool local_lock_is_locked(const struct thread *t, const struct kmem_cache_cpu *c)
+{
+	return c->local_lock != (uintptr_t)t;
+}
+
+static inline void local_lock(struct kmem_cache_cpu *c)
+{
+#if defined(__x86_64__)
+	/* One store of the register; through a variable it would be two instructions. */
+	__asm__ volatile("movq %%rsp, %0" : "=m"(c->local_lock) : : "memory");
+#else
+	c->local_lock = (uintptr_t)__builtin_frame_address(0);
+	barrier();
+#endif
+}
+
+static inline void local_unlock(struct thread *t, struct kmem_cache_cpu *c)
+{
+	barrier();
+	c->local_lock = (uintptr_t)t;
+}
+
+/* The thread's record, made where it has none. NULL: out of memory, or the thread is past its end. */
+struct thread *thread_current(void);
+
+/* Takes the lock, and sets the slot up at the thread's first use of the cache; false: held. */
+bool local_trylock(struct thread *t, const struct kmem_cache *s);
+
+/* Makes c->slab one with a free object: the slow path of allocation. False: out of memory. */
+bool __thread_refill(struct thread *t, struct kmem_cache *s);
+/* A local free took slab->countdown to 0: the slab was full, or is empty now. */
+void __thread_free_edge(struct thread *t, struct slab *slab);
+/* The slab was full and nobody's; its first free, of `fo`, made it this thread's. */
+void __thread_adopt(struct thread *t, struct slab *slab, struct free_object *fo);
+/* Gives up all that the thread has of the cache; thread_flush(): unless its lock is held. */
+void __thread_flush(struct thread *t, struct kmem_cache *s);
+void thread_flush(struct thread *t, struct kmem_cache *s);
+
+/* In the child of a fork, once: flushes the records of the threads that it does not have. */
+void thread_check_fork(void);
+
+/* Flushes the caches that were destroyed since the thread last looked. */
+void thread_check_destroyed(struct thread *t);
+
+/* Flushes every cache whose lock is free. */
+void thread_flush_all(struct thread *t);
+/* The thread ends: nothing of it stays behind but a record for the next one. */
+void thread_exit(struct thread *t);
+
+#endif

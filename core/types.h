@@ -1,0 +1,240 @@
+/*
+ * The data model: every struct of the core, who owns each field, and the states of a slab.
+ *
+ * Words. "cpu" means thread here: kmem_cache_cpu is what a thread has of a cache. A *frame* is 64 KiB of
+ * heap, aligned; a *section* is 1 GiB of address space and holds the metadata of its frames, apart from
+ * the objects; a *slab* is one or more frames of equal objects; a *run* is the frames of a large object.
+ *
+ * Rules
+ *  1. What two threads touch is a single word, changed by CAS: slab->remote, kmem_cache_node->partial,
+ *     the bitmaps of a section, thread->state. Struct slab and struct thread are type-stable: a stale
+ *     pointer to one reads another slab's fields, never unmapped memory.
+ *  2. What only the owner touches is guarded by the local_lock of its thread and cache, which is held
+ *     exactly when it differs from the address of its own thread. Plain stores and compiler barriers:
+ *     the one other party is a signal handler on the same thread.
+ *  3. A slab is owned by the thread that holds it in kmem_cache_cpu->slab or on one of its two lists.
+ *     slab->owner says so to that thread's fast path; only that thread sets it to itself, and only that
+ *     thread takes it away. To all others slab->remote.state is what counts.
+ *  4. limit != 0 only in a live slab, and then owner != NULL. A frame that is no slab, and every address
+ *     that is not uslub's, reads limit == 0: the fast path of free() needs no other check.
+ *
+ * States of a slab (slab->remote.state)
+ *
+ *     SLAB_FREE ----new_slab()----> SLAB_OWNED <---thread: first free after it was full--- SLAB_FULL
+ *         ^                         |  |   ^  |                                          |    ^
+ *         '-----discard_slab()------'  |   |  '----------------put_slab()----------------+----'
+ *                                      |   '---get_partial()---.                         |
+ *                                      '---put_slab()------> SLAB_PARTIAL <--nested free--'
+ *
+ *   state    freelist, countdown   remote list        on node->partial   who may change the state
+ *   FREE     -                     empty              no                 who claims the frames
+ *   OWNED    the owner's           pushed by any      no                 the owner
+ *   FULL     empty                 empty              no                 whoever frees first, by CAS
+ *   PARTIAL  nobody's, const       pushed by any      yes, or about to   whoever pops it
+ *
+ * Counting. While a slab is kmem_cache_cpu->slab, all of its objects count as in use and nothing is
+ * counted: countdown is COUNTDOWN_ACTIVE. When it leaves, countdown is set to the number of local frees
+ * after which something must happen, so that free() has one decrement and one branch:
+ *     full:     1, the first free puts it onto the partial list;
+ *     partial:  the objects in use; at 0 the slab is empty. Objects on the remote list count as in use
+ *               until the owner collects them.
+ */
+#ifndef USLUB_TYPES_H
+#define USLUB_TYPES_H
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "os.h"
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define noinline __attribute__((noinline))
+#define cacheline_aligned __attribute__((aligned(64)))
+
+#define FRAME_SHIFT 16
+#define FRAME_SIZE ((size_t)1 << FRAME_SHIFT)
+#define SECTION_SHIFT 30
+#define SECTION_SIZE ((size_t)1 << SECTION_SHIFT)
+#define SECTION_FRAMES (1U << (SECTION_SHIFT - FRAME_SHIFT))
+#define SECTION_WORDS (SECTION_FRAMES / 64)
+#define NR_SECTIONS (1U << (OS_ADDRESS_BITS - SECTION_SHIFT))
+
+/* A slab is carved so many bytes at a time, or an object where that is larger. */
+#define CARVE_SIZE ((size_t)4096)
+#define COUNTDOWN_ACTIVE 0x7fffffffU
+#define MIN_ALIGN 16U
+
+struct thread;
+struct kmem_cache;
+
+enum slab_state { SLAB_FREE, SLAB_OWNED, SLAB_FULL, SLAB_PARTIAL };
+
+/* What a frame is; a frame of another section's owner, or of nobody, is FRAME_NONE. */
+enum frame_kind {
+	FRAME_NONE,
+	FRAME_SLAB,   /* the first frame of a slab */
+	FRAME_TAIL,   /* a further one; slab->nr_frames says how far back the first is */
+	FRAME_RUN,    /* the first frame of a large object */
+	FRAME_MAPPED, /* the first frame of a large object that has a mapping of its own */
+	FRAME_THREAD, /* a struct thread */
+};
+
+/* The thread's list that a slab is on. */
+enum slab_list { LIST_NONE, LIST_PARTIAL, LIST_FULL };
+
+/* The shared word of a slab: the remote list, its length, and the state, changed together. */
+union slab_remote {
+	uint64_t word;
+	struct {
+		uint32_t head;	   /* first object: (offset in the slab / 16) + 1; 0: empty */
+		uint16_t count;	   /* objects on the list */
+		uint8_t state;	   /* enum slab_state */
+		uint8_t generation; /* of collections: tells an unchanged list from one come back */
+	};
+};
+static_assert(sizeof(union slab_remote) == 8, "one word, one CAS");
+
+struct slab {
+	/* The owner's line. */
+	struct thread *owner;		/* rule 3; NO_OWNER where none, NULL where no slab */
+	void *freelist;			/* owner, under local_lock; linked through the objects */
+	uint64_t inverse;		/* const; kmem_cache->inverse */
+	uint64_t limit;			/* owner, under local_lock; objects carved * residue */
+	uint32_t countdown;		/* owner, under local_lock; see "Counting" */
+	uint16_t cpu_offset;		/* const; of kmem_cache_cpu in struct thread, for kfree() */
+	uint8_t kind;			/* who claimed the frame; enum frame_kind */
+	uint8_t list;			/* owner, under local_lock; enum slab_list */
+	uint32_t carved;		/* owner, under local_lock; objects that exist so far */
+	uint32_t objects;		/* const; objects that fit */
+	struct slab *next;		/* owner, under local_lock; circular */
+	struct slab *prev;
+
+	/* Everybody's line. */
+	_Atomic uint64_t remote;   /* CAS; union slab_remote */
+	_Atomic uint32_t link;	   /* frame number of the next on a frame_stack */
+	uint32_t nr_frames;	   /* const; of the slab or run, of a tail: how far back the first is */
+	struct kmem_cache *cache;  /* const; NULL for large objects */
+	uintptr_t base;		   /* const; address of the first frame */
+	size_t size;		   /* large object: usable bytes; its holder's, as realloc's are */
+	uint16_t node;		   /* const; NUMA node of the frame */
+	uint8_t zeroed;		   /* const; the frames read as zero when they were claimed */
+} __attribute__((aligned(128)));
+static_assert(sizeof(struct slab) == 128, "virt_to_slab() shifts by it");
+
+/* Others may be reading the owner: see rule 3. */
+static inline void slab_set_owner(struct slab *slab, struct thread *owner)
+{
+	__atomic_store_n(&slab->owner, owner, __ATOMIC_RELAXED);
+}
+static_assert(offsetof(struct slab, remote) == 64, "remote frees must not share the owner's line");
+
+#define NO_OWNER ((struct thread *)1)
+
+/*
+ * The metadata of 1 GiB of address space. A set bit in `used` is a frame that somebody holds, or that is
+ * not ours; the other maps speak of frames that are ours.
+ */
+struct section {
+	struct slab slabs[SECTION_FRAMES];
+	_Atomic uint64_t used[SECTION_WORDS];	   /* CAS: whoever sets a bit holds the frame */
+	_Atomic uint64_t reserved[SECTION_WORDS];  /* address space of ours; holder clears */
+	_Atomic uint64_t committed[SECTION_WORDS]; /* readable and writable; holder clears */
+	_Atomic uint64_t dirty[SECTION_WORDS];	   /* holder; may be resident and not zero */
+	_Atomic uint64_t aged[SECTION_WORDS];	   /* free and dirty at the last tick of purge */
+	_Atomic uint32_t first_free;		   /* hint: no free frame lies below */
+	_Atomic bool listed;			   /* set once: in heap.sections */
+	uintptr_t base;				   /* const */
+};
+
+/* A lock-free stack of frames, linked through slab->link: top's frame number and a generation. */
+struct frame_stack {
+	_Atomic uint64_t top;
+};
+
+/* Shared by the threads of a node: the slabs of a cache that nobody owns and that have free objects. */
+struct kmem_cache_node {
+	struct frame_stack partial;
+	_Atomic uint32_t nr_partial; /* counted after the fact: a hint */
+} cacheline_aligned;
+
+struct kmem_cache {
+	uint32_t size;		/* const; distance of two objects */
+	uint32_t object_size;	/* const; what a caller may use */
+	uint32_t offset;	/* const; of the freelist link; behind the object where it has a ctor */
+	uint32_t objects;	/* const; in a slab */
+	uint64_t inverse;	/* const; see slab_object_ok() */
+	uint64_t residue;	/* const; size * inverse mod 2^64 */
+	uint16_t cpu_offset;	/* const; of kmem_cache_cpu in struct thread */
+	uint16_t lists_offset;	/* const; of kmem_cache_lists in struct thread */
+	uint16_t nr_frames;	/* const; of a slab */
+	uint16_t max_owned;	/* const; slabs that a thread keeps on each of its lists */
+	uint32_t align;		/* const */
+	uint32_t min_partial;	/* const; empty slabs are kept while a node has fewer partial ones */
+	struct kmem_cache_node *node; /* const */
+	void (*ctor)(void *);	/* const; NULL where none */
+	char name[32];		/* const; "": kmalloc-SIZE */
+	uint32_t flags;		/* const; of creation */
+	uint32_t refcount;	/* slab_mutex; aliases share the cache; 0: destroyed */
+	_Atomic uint32_t nr_slabs; /* of user caches, whose slot is free again at 0 */
+};
+
+/* What a thread has of a cache; the fast path's part. Zero until the thread first uses the cache. */
+struct kmem_cache_cpu {
+	uintptr_t local_lock; /* == address of the thread: free; else the holder's stack pointer, or 0 */
+	struct slab *slab;    /* under local_lock; allocation takes from it; never NULL when set up */
+};
+
+/* The slow path's part. All under the local_lock; the lists are circular and go through slab->next. */
+struct kmem_cache_lists {
+	struct slab *partial; /* have free objects; the first is used next */
+	struct slab *full;    /* kept although full, so that local frees need no CAS; the oldest first */
+	uint16_t nr_partial;
+	uint16_t nr_full;
+	uint16_t nr_empty; /* partial ones with no object in use */
+};
+
+#define NR_KMALLOC_CACHES 72
+#define NR_USER_CACHES 1024
+
+enum thread_state { THREAD_ENDED, THREAD_LIVE };
+
+/*
+ * A thread's record: one frame, never given back, taken over whole by a later thread. In the state ENDED
+ * it holds no slab.
+ */
+struct thread {
+	uintptr_t never_free;	 /* const, 0: read as a local_lock by whom the fast path is not for */
+	struct thread *all;	 /* const; next in the registry of all records */
+	_Atomic uint32_t state;	 /* CAS; enum thread_state */
+	uint32_t destroyed_seen; /* owner; destroyed caches that it has flushed, as counted */
+
+	struct kmem_cache_cpu cpu[NR_KMALLOC_CACHES] cacheline_aligned;
+	struct kmem_cache_lists lists[NR_KMALLOC_CACHES];
+	struct kmem_cache_cpu user_cpu[NR_USER_CACHES];
+	struct kmem_cache_lists user_lists[NR_USER_CACHES];
+} cacheline_aligned;
+static_assert(sizeof(struct thread) <= FRAME_SIZE, "a record is one frame");
+static_assert(offsetof(struct thread, user_cpu) <= 4096, "a thread touches one page of its record");
+
+/*
+ * A relaxed load of a word that another thread may be storing. Compilers make a load of its own of every
+ * atomic one; where the fast path can't afford that, this reads through a plain lvalue, which they fold
+ * into the instruction that uses it. Same machine semantics on all machines that uslub knows.
+ */
+#if defined(__SANITIZE_THREAD__)
+#define load_folded(lvalue) __atomic_load_n(&(lvalue), __ATOMIC_RELAXED)
+#else
+#define load_folded(lvalue) (lvalue)
+#endif
+
+/* Orders plain accesses against a signal handler on the same thread. */
+static inline void barrier(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+#endif

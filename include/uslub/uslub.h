@@ -1,0 +1,78 @@
+/*
+ * uslub: what the library has beyond the C library's malloc interface.
+ *
+ * A program that is preloaded needs nothing of this. One that links libuslub may have caches of its own,
+ * as in the Linux kernel, where the names and the ideas come from (include/linux/slab.h, Bonwick's "The
+ * Slab Allocator", 1994): objects of one size, close to each other, constructed once.
+ *
+ * Contexts. "Any": the call may be made from a signal handler that interrupted any instruction of any
+ * call, and never waits. "Thread": it may not, for it takes slab_mutex.
+ * Units. All sizes and alignments are bytes.
+ */
+#ifndef USLUB_USLUB_H
+#define USLUB_USLUB_H
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct kmem_cache;
+
+/* Flags of allocation. The object is zeroed; not for a cache with a constructor. (__GFP_ZERO) */
+#define USLUB_ZERO 1U
+
+/* Flags of creation. The cache is never shared with another's objects. (SLAB_NO_MERGE) */
+#define USLUB_NO_MERGE 1U
+
+/*
+ * Makes a cache of objects of `size` bytes (1 to 262144), at multiples of `align` (a power of two up to
+ * 4096; 0: 16). `ctor`, if not NULL, is called once for each object before its first use; a freed object
+ * must be in the constructed state. `name` is copied, up to 31 characters; it shows up in reports.
+ *
+ * A cache like one that exists is merged with it, as SLUB does, unless it has a constructor or
+ * USLUB_NO_MERGE: the same pointer is returned then, and counts as one more reference.
+ *
+ * Returns NULL with errno EINVAL (a size, alignment, flag or name that is not as above) or ENOMEM (no
+ * memory, or 1024 caches exist). Context: thread. (kmem_cache_create)
+ */
+struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align,
+				     unsigned int flags, void (*ctor)(void *object));
+
+/*
+ * Ends one reference; with the last one the cache's memory is given back: what this thread and the node
+ * hold at once, what other threads hold as they go on. Objects in use are reported on stderr, and stay
+ * valid. NULL is ignored. Context: thread. (kmem_cache_destroy)
+ */
+void kmem_cache_destroy(struct kmem_cache *s);
+
+/* An object, or NULL with errno ENOMEM. Context: any. (kmem_cache_alloc) */
+void *kmem_cache_alloc(struct kmem_cache *s, unsigned int flags);
+
+/*
+ * Frees an object of that cache; NULL is ignored. An object of another cache is reported and left alone.
+ * free() does as well. Leaves errno alone. Context: any. (kmem_cache_free)
+ */
+void kmem_cache_free(struct kmem_cache *s, void *object);
+
+/*
+ * Allocates n objects into objects[0..n-1]: all of them, or none. Returns n, or 0 with errno ENOMEM.
+ * Context: any. (kmem_cache_alloc_bulk)
+ */
+size_t kmem_cache_alloc_bulk(struct kmem_cache *s, unsigned int flags, size_t n, void **objects);
+
+/* Frees n objects. Leaves errno alone. Context: any. (kmem_cache_free_bulk) */
+void kmem_cache_free_bulk(struct kmem_cache *s, size_t n, void **objects);
+
+/*
+ * Gives back the cache's empty slabs that this thread or the node holds; slabs of other threads stay.
+ * Returns 1 where some were, else 0. Takes no lock. Context: any. (kmem_cache_shrink)
+ */
+int kmem_cache_shrink(struct kmem_cache *s);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

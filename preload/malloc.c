@@ -1,0 +1,72 @@
+/*
+ * malloc, free and their family. Layer: preload. Called by programs.
+ */
+#include "preload.h"
+
+#include "core/kmalloc.h"
+
+static noinline void *malloc_slow(size_t size)
+{
+	return or_enomem(kmalloc_slow(size));
+}
+
+EXPORT void *malloc(size_t size)
+{
+	void *p = kmalloc_fast(size);
+
+	return likely(p) ? p : malloc_slow(size);
+}
+
+EXPORT void free(void *p)
+{
+	kfree(p);
+}
+
+EXPORT void *calloc(size_t n, size_t size)
+{
+	size_t total;
+
+	if (unlikely(__builtin_mul_overflow(n, size, &total)))
+		return or_enomem(NULL);
+	return or_enomem(kzalloc(total));
+}
+
+EXPORT void *realloc(void *p, size_t size)
+{
+	if (!p)
+		return malloc(size);
+	if (unlikely(!kmalloc_owns(p)))
+		return foreign_realloc(p, size);
+	if (unlikely(!size)) {
+		kfree(p);
+		return NULL;
+	}
+	return or_enomem(krealloc(p, size));
+}
+
+EXPORT size_t malloc_usable_size(void *p)
+{
+	if (!p)
+		return 0;
+	return likely(kmalloc_owns(p)) ? ksize(p) : foreign_usable_size(p);
+}
+
+/* The size is the caller's word, and not needed. */
+EXPORT void free_sized(void *p, size_t size)
+{
+	(void)size;
+	kfree(p);
+}
+
+EXPORT void free_aligned_sized(void *p, size_t align, size_t size)
+{
+	(void)align;
+	(void)size;
+	kfree(p);
+}
+
+/* Gone from the headers, still called by old programs. */
+EXPORT void cfree(void *p)
+{
+	kfree(p);
+}
