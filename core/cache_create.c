@@ -73,7 +73,7 @@ static void cache_init(struct kmem_cache *s, uint32_t slot, const struct cache_a
 
 	s->size = (uint32_t)size;
 	s->object_size = (uint32_t)args->size;
-	s->offset = args->ctor ? (uint32_t)round_up(args->size, sizeof(void *)) : 0;
+	s->offset = args->ctor ? (uint32_t)round_up(args->size, sizeof(void *)) : 0U;
 	s->nr_frames = slab_frames(size);
 	s->objects = (uint32_t)(s->nr_frames * FRAME_SIZE / size);
 	s->inverse = SLAB_INVERSE(size);
@@ -84,7 +84,8 @@ static void cache_init(struct kmem_cache *s, uint32_t slot, const struct cache_a
 				     slot * sizeof(struct kmem_cache_lists));
 	s->max_owned = s->nr_frames < 32 ? (uint16_t)(64 / s->nr_frames) : 2;
 	s->align = (uint32_t)args->align;
-	s->min_partial = 5;
+	s->sheaf = SHEAF_SIZE(size);
+	s->min_partial = 0;
 	s->node = &user_nodes[slot];
 	s->ctor = args->ctor;
 	s->flags = args->flags;

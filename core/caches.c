@@ -21,9 +21,10 @@ static struct kmem_cache_node kmalloc_nodes[NR_KMALLOC_CACHES];
 		.cpu_offset = offsetof(struct thread, cpu[i]),                               \
 		.lists_offset = offsetof(struct thread, lists[i]),                           \
 		.nr_frames = CLASS_FRAMES(CLASS_SIZE(i)),                                    \
+		.sheaf = SHEAF_SIZE(CLASS_SIZE(i)),                                          \
 		.max_owned = MAX_OWNED(CLASS_FRAMES(CLASS_SIZE(i))),                         \
 		.align = MIN_ALIGN,                                                          \
-		.min_partial = 5,                                                            \
+		.min_partial = 0,                                                            \
 		.node = &kmalloc_nodes[i],                                                   \
 		.refcount = 1,                                                               \
 	}
@@ -46,7 +47,13 @@ _Atomic uint32_t nr_destroyed;
 	CLASS(i), CLASS(i + 1), CLASS(i + 2), CLASS(i + 3), CLASS(i + 4), CLASS(i + 5), \
 		CLASS(i + 6), CLASS(i + 7)
 
-const uint8_t kmalloc_classes[KMALLOC_TABLE_MAX / 16 + 1] = {
-	[0] = 0,    CLASS8(1),  CLASS8(9),  CLASS8(17), CLASS8(25),
-	CLASS8(33), CLASS8(41), CLASS8(49), CLASS8(57),
+#define CLASS64(i) \
+	CLASS8(i), CLASS8(i + 8), CLASS8(i + 16), CLASS8(i + 24), CLASS8(i + 32), \
+		CLASS8(i + 40), CLASS8(i + 48), CLASS8(i + 56)
+#define CLASS512(i) \
+	CLASS64(i), CLASS64(i + 64), CLASS64(i + 128), CLASS64(i + 192), CLASS64(i + 256), \
+		CLASS64(i + 320), CLASS64(i + 384), CLASS64(i + 448)
+
+const uint8_t kmalloc_classes[KMALLOC_MAX_SIZE / 16 + 1] = {
+	[0] = 0, CLASS512(1), CLASS512(513), CLASS512(1025), CLASS512(1537),
 };

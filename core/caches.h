@@ -13,30 +13,30 @@
 #include "types.h"
 
 #define KMALLOC_MAX_SIZE ((size_t)32768)
-/* Classes up to here are looked up, those above computed. */
-#define KMALLOC_TABLE_MAX ((size_t)1024)
 
 /* Size of class i. */
 #define CLASS_SIZE(i) \
 	((uint32_t)((i) < 8 ? ((i) + 1) * 16 : (9 + ((i)-8) % 8) << (4 + ((i)-8) / 8)))
 
-/* The smallest class that holds `size` bytes; 1 <= size <= KMALLOC_MAX_SIZE. Constant or not. */
+/* The smallest class that holds `size` bytes; 1 <= size <= KMALLOC_MAX_SIZE. For constants. */
 #define CLASS_LOG(size) (63 - (unsigned int)__builtin_clzll((unsigned long long)(size)-1))
 #define CLASS_OF(size)                                \
 	((size) <= 128 ? ((unsigned int)(size)-1) / 16 \
 		       : 8 * (CLASS_LOG(size) - 7) + 8 + \
 				 (unsigned int)((((size)-1) >> (CLASS_LOG(size) - 3)) & 7))
 
-extern const uint8_t kmalloc_classes[KMALLOC_TABLE_MAX / 16 + 1]
+extern const uint8_t kmalloc_classes[KMALLOC_MAX_SIZE / 16 + 1]
 	__attribute__((visibility("hidden")));
 
 /* size <= KMALLOC_MAX_SIZE; 0 counts as 1. */
 static inline unsigned int size_class(size_t size)
 {
-	if (likely(size <= KMALLOC_TABLE_MAX))
-		return kmalloc_classes[(size + 15) / 16];
-	return CLASS_OF(size);
+	return kmalloc_classes[(size + 15) / 16];
 }
+
+/* Objects in a thread's sheaf: many small ones, and few that are worth having back. */
+#define SHEAF_SIZE(size) \
+	((size) <= 256 ? 128U : (size) <= 1024 ? 64U : (size) <= 4096 ? 32U : 16U)
 
 extern struct kmem_cache kmalloc_caches[NR_KMALLOC_CACHES] __attribute__((visibility("hidden")));
 extern struct kmem_cache user_caches[NR_USER_CACHES] __attribute__((visibility("hidden")));

@@ -7,7 +7,10 @@
 #include "node.h"
 #include "report.h"
 
-void (*kfree_foreign)(void *p);
+__attribute__((weak)) void kfree_foreign(void *p)
+{
+	report_bug("foreign", "free of memory that is not uslub's:", p);
+}
 
 /*
  * In the smallest class from `i` up whose lock is free and whose objects have the alignment: nested
@@ -19,12 +22,12 @@ static void *class_alloc(unsigned int i, size_t align)
 	void *object;
 
 	for (; i < NR_KMALLOC_CACHES; i++) {
-		if (kmalloc_caches[i].size % align)
+		if (kmalloc_caches[i].size & (align - 1))
 			continue;
 		if (cache_try_alloc(&kmalloc_caches[i], &object))
 			return object;
 	}
-	while (kmalloc_caches[first].size % align)
+	while (kmalloc_caches[first].size & (align - 1))
 		first++;
 	return cache_alloc_shared(&kmalloc_caches[first]);
 }
@@ -45,7 +48,7 @@ void *kmalloc_aligned(size_t size, size_t align)
 	if (align <= MIN_ALIGN)
 		return kmalloc(size);
 	if (size <= KMALLOC_MAX_SIZE && align <= KMALLOC_MAX_SIZE)
-		return class_alloc(size_class(size), align);
+		return class_alloc(size_class(size > align ? size : align), align);
 	return large_alloc(size, align, &zeroed);
 }
 
@@ -82,10 +85,8 @@ static void free_unknown(struct slab *slab, void *p)
 		report_bug("large", "free of what is not the start of an object:", p);
 	else if (slab->kind != FRAME_NONE || frame_is_ours(p))
 		report_bug("large", "free of what is not allocated:", p);
-	else if (kfree_foreign)
-		kfree_foreign(p);
 	else
-		report_bug("foreign", "free of memory that is not uslub's:", p);
+		kfree_foreign(p);
 }
 
 void kfree_slow(void *p)

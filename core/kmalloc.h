@@ -15,8 +15,8 @@
 void *kmalloc_slow(size_t size);
 void kfree_slow(void *p);
 
-/* What kfree() does with memory that isn't uslub's; NULL, as it is at the start: reports it. */
-extern void (*kfree_foreign)(void *p) __attribute__((visibility("hidden")));
+/* What kfree() does with memory that isn't uslub's. The core's own reports it; preload has another. */
+void kfree_foreign(void *p);
 
 /* The fast path alone: NULL where it takes more. */
 static inline void *kmalloc_fast(size_t size)
@@ -25,13 +25,14 @@ static inline void *kmalloc_fast(size_t size)
 	struct kmem_cache_cpu *c;
 	struct free_object *fo;
 
-	if (unlikely(size > KMALLOC_TABLE_MAX))
+	if (unlikely(size > KMALLOC_MAX_SIZE))
 		return NULL;
-	c = &t->cpu[kmalloc_classes[(size + 15) / 16]];
+	c = &t->cpu[size_class(size)];
+	__asm__("" : "+r"(c)); /* one register, or the compiler computes the address three times */
 	if (unlikely(local_lock_is_locked(t, c)))
 		return NULL;
 	local_lock(c);
-	fo = __slab_pop(c->slab);
+	fo = __sheaf_pop(c);
 	local_unlock(t, c);
 	return fo;
 }
@@ -44,29 +45,25 @@ static inline void *kmalloc(size_t size)
 	return likely(p) ? p : kmalloc_slow(size);
 }
 
-/*
- * Frees an object of any cache without a constructor, or a large one. One compare tells that the slab is
- * this thread's and the lock is free: a free lock holds the thread's address, and so does slab->owner.
- */
+/* Frees an object of any cache without a constructor, or a large one. Whose slab it is doesn't matter. */
 static inline void kfree(void *p)
 {
 	struct slab *slab = virt_to_slab(p);
 	struct free_object *fo = p;
 	struct thread *t = current_thread;
-	uintptr_t cpu = slab->cpu_offset;
+	struct kmem_cache_cpu *c = thread_cpu(t, slab->cpu_offset);
 
-	if (unlikely((uintptr_t)load_folded(slab->owner) != thread_cpu_folded(t, cpu)->local_lock) ||
+	if (unlikely(local_lock_is_locked(t, c)) ||
 	    unlikely(!slab_object_ok(slab, (uint16_t)(uintptr_t)p)) || unlikely(fo->mark == slab)) {
 		kfree_slow(p);
 		return;
 	}
-	local_lock(thread_cpu_folded(t, cpu));
-	__slab_push(slab, fo);
-	if (unlikely(--slab->countdown == 0)) {
-		slab_free_edge(t, slab);
+	local_lock(c);
+	if (unlikely(__sheaf_push(c, fo, slab))) {
+		slab_free_full(t, slab->cache);
 		return;
 	}
-	local_unlock(t, thread_cpu_folded(t, cpu));
+	local_unlock(t, c);
 }
 
 /* Zeroed. */

@@ -30,9 +30,9 @@ bool cache_try_alloc(struct kmem_cache *s, void **object)
 	if (!t || !local_trylock(t, s))
 		return false;
 	c = thread_cpu(t, s->cpu_offset);
-	fo = __slab_pop(c->slab);
+	fo = __sheaf_pop(c);
 	if (!fo && __refill(t, s))
-		fo = __slab_pop(c->slab);
+		fo = __sheaf_pop(c);
 	local_unlock(t, c);
 	*object = fo ? free_object_start(s, fo) : NULL;
 	return true;
@@ -47,9 +47,13 @@ void *cache_alloc_shared(struct kmem_cache *s)
 		slab = new_slab(s, NO_OWNER);
 	if (!slab)
 		return NULL;
-	fo = __slab_refill(slab) ? __slab_pop(slab) : NULL;
+	if (!__slab_take(slab, 1, &fo))
+		fo = NULL;
 	put_slab(get_node(s), slab);
-	return fo ? free_object_start(s, fo) : NULL;
+	if (!fo)
+		return NULL;
+	fo->mark = NULL;
+	return free_object_start(s, fo);
 }
 
 void *cache_alloc(struct kmem_cache *s)
@@ -59,62 +63,59 @@ void *cache_alloc(struct kmem_cache *s)
 	return cache_try_alloc(s, &object) ? object : cache_alloc_shared(s);
 }
 
-void slab_free_edge(struct thread *t, struct slab *slab)
+void slab_free_full(struct thread *t, struct kmem_cache *s)
 {
-	struct kmem_cache_cpu *c = thread_cpu(t, slab->cpu_offset);
-
-	__thread_free_edge(t, slab);
-	local_unlock(t, c);
+	__thread_flush_sheaf(t, s);
+	local_unlock(t, thread_cpu(t, s->cpu_offset));
 }
 
-/* By the thread that owns the slab; false: its lock is held, by a frame that this one interrupted. */
-static bool free_local(struct thread *t, struct slab *slab, struct free_object *fo)
+/* Onto the slab's remote list: the sheaf is held by a frame that this one interrupted, or there is none. */
+static void free_nested(struct slab *slab, struct free_object *fo)
 {
-	if (!local_trylock(t, slab->cache))
-		return false;
-	__slab_push(slab, fo);
-	if (--slab->countdown == 0)
-		__thread_free_edge(t, slab);
-	local_unlock(t, thread_cpu(t, slab->cpu_offset));
-	return true;
-}
+	struct free_chain chain = { fo, fo, 1 };
 
-static void free_elsewhere(struct slab *slab, struct free_object *fo)
-{
-	struct kmem_cache *s = slab->cache;
-	struct thread *t = thread_current();
-	bool locked = t && local_trylock(t, s);
-
-	switch (slab_free_remote(slab, fo, locked)) {
-	case FREE_PUSHED:
-		break;
-	case FREE_ADOPTED:
-		__thread_adopt(t, slab, fo);
-		break;
+	fo->mark = slab;
+	switch (slab_free_remote(slab, &chain, false)) {
 	case FREE_LISTED:
-		list_partial(get_node(s), slab);
+		list_partial(get_node(slab->cache), slab);
+		break;
+	case FREE_EMPTIED:
+		note_empty(get_node(slab->cache));
+		break;
+	case FREE_PUSHED:
+	case FREE_ADOPTED:
 		break;
 	}
-	if (locked)
-		local_unlock(t, thread_cpu(t, s->cpu_offset));
+}
+
+/* Is it free already, wherever free objects are? The search is for objects that carry the mark only. */
+static bool is_free(struct slab *slab, const struct free_object *fo)
+{
+	return slab_has_free(slab, fo) || thread_has_free(slab->cache, fo);
 }
 
 void slab_free(struct slab *slab, void *p)
 {
-	struct free_object *fo = object_to_free(slab->cache, p);
-	struct thread *t = current_thread;
+	struct kmem_cache *s = slab->cache;
+	struct free_object *fo = object_to_free(s, p);
+	struct thread *t;
 
 	if (unlikely(!slab_object_ok(slab, (uintptr_t)p - slab->base))) {
-		report_object(slab->cache, "free of what is not the start of an object:", p);
+		report_object(s, "free of what is not the start of an object:", p);
 		return;
 	}
-	if (unlikely(fo->mark == slab) && slab_on_freelist(slab, fo)) {
-		report_object(slab->cache, "double free of", p);
+	if (unlikely(fo->mark == slab) && is_free(slab, fo)) {
+		report_object(s, "double free of", p);
 		return;
 	}
-	if (load_folded(slab->owner) == t && free_local(t, slab, fo))
+	t = thread_current();
+	if (!t || !local_trylock(t, s)) {
+		free_nested(slab, fo);
 		return;
-	free_elsewhere(slab, fo);
+	}
+	if (__sheaf_push(thread_cpu(t, s->cpu_offset), fo, slab))
+		__thread_flush_sheaf(t, s);
+	local_unlock(t, thread_cpu(t, s->cpu_offset));
 }
 
 uint32_t cache_shrink(struct kmem_cache *s)

@@ -9,23 +9,26 @@
 #include "slab.h"
 #include "thread.h"
 
-/* The local_lock is held, c->slab has a free object or none: NULL leaves to the slow path. */
-static inline struct free_object *__slab_pop(struct slab *slab)
+/* The local_lock is held. NULL: the sheaf is empty. */
+static inline struct free_object *__sheaf_pop(struct kmem_cache_cpu *c)
 {
-	struct free_object *fo = slab->freelist;
+	struct free_object *fo = c->freelist;
 
 	if (unlikely(!fo))
 		return NULL;
-	slab->freelist = fo->next;
+	c->freelist = fo->next;
+	c->room++;
 	fo->mark = NULL;
 	return fo;
 }
 
-static inline void __slab_push(struct slab *slab, struct free_object *fo)
+/* The local_lock is held. True: the sheaf is full now and must be flushed. */
+static inline bool __sheaf_push(struct kmem_cache_cpu *c, struct free_object *fo, struct slab *slab)
 {
-	fo->next = slab->freelist;
+	fo->next = c->freelist;
 	fo->mark = slab;
-	slab->freelist = fo;
+	c->freelist = fo;
+	return --c->room == 0;
 }
 
 /*
@@ -40,8 +43,8 @@ void *cache_alloc(struct kmem_cache *s);
 
 /* Frees any pointer into a slab, and reports it where it isn't a live object. */
 void slab_free(struct slab *slab, void *p);
-/* The fast path of free() has pushed the object and found the edge; the local_lock is held. */
-void slab_free_edge(struct thread *t, struct slab *slab);
+/* The fast path of free() has filled the sheaf; the local_lock is held. */
+void slab_free_full(struct thread *t, struct kmem_cache *s);
 
 /* What a create asks for, in the words of uslub.h; checked by the caller of cache_create(). */
 struct cache_args {

@@ -31,6 +31,14 @@ static inline struct slab *virt_to_slab(const void *addr)
 	return (struct slab *)(slabs + ((a >> (FRAME_SHIFT - 7)) & ((SECTION_FRAMES - 1) << 7)));
 }
 
+/* The same for an address in any frame of a slab: the slab's first. */
+static inline struct slab *slab_of(const void *addr)
+{
+	struct slab *slab = virt_to_slab(addr);
+
+	return slab->kind == FRAME_TAIL ? slab - slab->nr_frames : slab;
+}
+
 static inline uint32_t frame_number(uintptr_t addr)
 {
 	return (uint32_t)(addr >> FRAME_SHIFT);

@@ -14,27 +14,15 @@ void list_partial(struct kmem_cache_node *n, struct slab *slab)
 /* An empty slab is worth keeping only while the node has few others. */
 static bool should_discard(const struct kmem_cache_node *n, const struct slab *slab)
 {
-	return slab->countdown == 0 && atomic_load_explicit(&n->nr_partial, memory_order_relaxed) >=
+	return slab->inuse == 0 && atomic_load_explicit(&n->nr_partial, memory_order_relaxed) >=
 					       slab->cache->min_partial;
-}
-
-/* With nobody's, countdown keeps the objects in use, those on the remote list included. */
-static void __slab_recount(struct slab *slab)
-{
-	__slab_collect(slab);
-	slab->countdown = __slab_count_inuse(slab);
-}
-
-static bool slab_is_full(const struct slab *slab)
-{
-	return !slab->freelist && slab->carved == slab->objects;
 }
 
 void put_slab(struct kmem_cache_node *n, struct slab *slab)
 {
 	if (slab_is_full(slab) && __slab_release_full(slab))
 		return;
-	__slab_recount(slab);
+	__slab_collect(slab);
 	if (should_discard(n, slab)) {
 		discard_slab(slab);
 		return;
@@ -54,15 +42,31 @@ struct slab *get_partial(struct kmem_cache_node *n)
 	return slab;
 }
 
+/* So seldom that the walk over the list costs each slab that became empty a few steps. */
+static bool should_shrink(struct kmem_cache_node *n, uint32_t nr_empty)
+{
+	return nr_empty >= 8 &&
+	       nr_empty >= atomic_load_explicit(&n->nr_partial, memory_order_relaxed) / 4;
+}
+
+void note_empty(struct kmem_cache_node *n)
+{
+	uint32_t nr_empty = atomic_fetch_add_explicit(&n->nr_empty, 1, memory_order_relaxed) + 1;
+
+	if (should_shrink(n, nr_empty))
+		shrink_node(n);
+}
+
 uint32_t shrink_node(struct kmem_cache_node *n)
 {
 	uint32_t seen = atomic_load_explicit(&n->nr_partial, memory_order_relaxed), gone = 0;
 	struct slab *keep = NULL, *slab;
 
+	atomic_store_explicit(&n->nr_empty, 0, memory_order_relaxed);
 	/* Bounded by what was there: others go on adding. */
 	while (seen-- && (slab = get_partial(n))) {
-		__slab_recount(slab);
-		if (slab->countdown == 0) {
+		__slab_collect(slab);
+		if (slab->inuse == 0) {
 			discard_slab(slab);
 			gone++;
 			continue;

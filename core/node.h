@@ -23,6 +23,8 @@ void put_slab(struct kmem_cache_node *n, struct slab *slab);
 void list_partial(struct kmem_cache_node *n, struct slab *slab);
 /* Takes a slab from the list and owns it; NULL: none. */
 struct slab *get_partial(struct kmem_cache_node *n);
+/* A slab on the list has become empty: discards such when they are a good part of the list. */
+void note_empty(struct kmem_cache_node *n);
 /* Discards the empty ones of the list. Returns how many went. */
 uint32_t shrink_node(struct kmem_cache_node *n);
 

@@ -86,8 +86,8 @@ struct slab *new_slab(struct kmem_cache *s, struct thread *owner)
 	slab = virt_to_slab(base);
 	slab->freelist = NULL;
 	slab->inverse = s->inverse;
-	slab->limit = 0;
-	slab->countdown = COUNTDOWN_ACTIVE;
+	__atomic_store_n(&slab->limit, 0, __ATOMIC_RELAXED);
+	slab->inuse = 0;
 	/* kfree() knows no offset of links: with a constructor it must leave by its slow path. */
 	slab->cpu_offset = s->offset ? offsetof(struct thread, never_free) : s->cpu_offset;
 	slab->list = LIST_NONE;
@@ -97,7 +97,6 @@ struct slab *new_slab(struct kmem_cache *s, struct thread *owner)
 	slab->nr_frames = s->nr_frames;
 	slab->cache = s;
 	slab->base = (uintptr_t)base;
-	slab->zeroed = zeroed;
 	slab_set_owner(slab, owner);
 	slab_set_tails(slab, FRAME_TAIL);
 	slab->kind = FRAME_SLAB;
@@ -108,7 +107,7 @@ struct slab *new_slab(struct kmem_cache *s, struct thread *owner)
 
 void discard_slab(struct slab *slab)
 {
-	slab->limit = 0;
+	__atomic_store_n(&slab->limit, 0, __ATOMIC_RELAXED);
 	slab->kind = FRAME_NONE;
 	slab_set_tails(slab, FRAME_NONE);
 	slab_set_owner(slab, NULL);
@@ -118,11 +117,12 @@ void discard_slab(struct slab *slab)
 	frame_free((void *)slab->base, slab->nr_frames);
 }
 
-bool __slab_carve(struct slab *slab)
+/* Makes more objects, about a page of them; false where all exist. */
+static bool __slab_carve(struct slab *slab)
 {
 	const struct kmem_cache *s = slab->cache;
 	uint32_t left = slab->objects - slab->carved, n;
-	struct free_object **link = (struct free_object **)&slab->freelist;
+	struct free_object **link = &slab->freelist;
 	char *object = (char *)slab->base + (size_t)slab->carved * s->size;
 	/* Up to the end of a page: the next one stays untouched until it is needed. */
 	size_t room = CARVE_SIZE - ((uintptr_t)object & (CARVE_SIZE - 1));
@@ -145,7 +145,7 @@ bool __slab_carve(struct slab *slab)
 	}
 	*link = NULL;
 	slab->carved += n;
-	slab->limit = slab->carved * s->residue;
+	__atomic_store_n(&slab->limit, slab->carved * s->residue, __ATOMIC_RELAXED);
 	return true;
 }
 
@@ -169,32 +169,41 @@ uint32_t __slab_collect(struct slab *slab)
 		last->next = slab->freelist;
 	}
 	slab->freelist = first;
+	slab->inuse -= old.count;
 	return old.count;
 }
 
-bool __slab_refill(struct slab *slab)
+uint32_t __slab_take(struct slab *slab, uint32_t want, struct free_object **list)
 {
-	return slab->freelist || __slab_collect(slab) || __slab_carve(slab);
+	struct free_object *last;
+	uint32_t n = 1;
+
+	if (!slab->freelist && !__slab_collect(slab) && !__slab_carve(slab))
+		return 0;
+	last = *list = slab->freelist;
+	for (; n < want && last->next; n++)
+		last = last->next;
+	slab->freelist = last->next;
+	last->next = NULL;
+	slab->inuse += n;
+	return n;
 }
 
-uint32_t __slab_count_inuse(const struct slab *slab)
+/* Will the slab have no object in use when `count` more are on its remote list? Nobody's inuse is const. */
+static bool will_be_empty(const struct slab *slab, union slab_remote r, uint32_t count)
 {
-	uint32_t inuse = slab->carved;
-
-	for (const struct free_object *fo = slab->freelist; fo; fo = fo->next)
-		inuse--;
-	return inuse;
+	return r.state == SLAB_PARTIAL && r.count + count == load_folded(slab->inuse);
 }
 
-enum free_result slab_free_remote(struct slab *slab, struct free_object *fo, bool may_adopt)
+enum free_result slab_free_remote(struct slab *slab, const struct free_chain *chain, bool may_adopt)
 {
 	union slab_remote old = remote_load(slab, memory_order_acquire), new;
-	uintptr_t object = (uintptr_t)free_object_start(slab->cache, fo);
-	bool was_full;
+	uintptr_t object = (uintptr_t)free_object_start(slab->cache, chain->first);
+	bool was_full, empty;
 
-	fo->mark = slab;
 	do {
 		was_full = old.state == SLAB_FULL;
+		empty = will_be_empty(slab, old, chain->count);
 		new = old;
 		if (was_full && may_adopt) {
 			new.state = SLAB_OWNED;
@@ -202,12 +211,12 @@ enum free_result slab_free_remote(struct slab *slab, struct free_object *fo, boo
 		}
 		if (was_full)
 			new.state = SLAB_PARTIAL;
-		fo->next = remote_first(slab, old);
+		chain->last->next = remote_first(slab, old);
 		new.head = (uint32_t)((object - slab->base) / MIN_ALIGN) + 1;
-		new.count++;
+		new.count = (uint16_t)(new.count + chain->count);
 	} while (!remote_cas(slab, &old, new));
 	if (!was_full)
-		return FREE_PUSHED;
+		return empty ? FREE_EMPTIED : FREE_PUSHED;
 	return may_adopt ? FREE_ADOPTED : FREE_LISTED;
 }
 
@@ -240,25 +249,24 @@ void slab_acquire_partial(struct slab *slab)
 	slab_set_state(slab, SLAB_OWNED);
 }
 
-/* Follows links that another thread may be changing: each is checked to lie in the slab. */
-static bool list_has(const struct slab *slab, const struct free_object *at,
-		     const struct free_object *fo)
+/* Each link is checked to lead to an object of the same cache, for it may be anything by now. */
+bool freelist_has(const struct free_object *list, const struct free_object *fo, uint32_t most)
 {
-	uintptr_t end = slab->base + slab->nr_frames * FRAME_SIZE - sizeof(*at);
+	const struct kmem_cache *s = slab_of(fo)->cache;
 
-	for (uint32_t i = 0; i < slab->objects && at; i++) {
-		if (at == fo)
+	for (; list && most--; list = list->next) {
+		if (list == fo)
 			return true;
-		if ((uintptr_t)at < slab->base || (uintptr_t)at > end)
+		if (slab_of(list)->cache != s)
 			return false;
-		at = at->next;
 	}
 	return false;
 }
 
-bool slab_on_freelist(struct slab *slab, const struct free_object *fo)
+bool slab_has_free(struct slab *slab, const struct free_object *fo)
 {
 	union slab_remote r = remote_load(slab, memory_order_acquire);
 
-	return list_has(slab, slab->freelist, fo) || list_has(slab, remote_first(slab, r), fo);
+	return freelist_has(slab->freelist, fo, slab->objects) ||
+	       freelist_has(remote_first(slab, r), fo, slab->objects);
 }

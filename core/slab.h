@@ -11,12 +11,7 @@
 #ifndef USLUB_SLAB_H
 #define USLUB_SLAB_H
 
-#include "types.h"
-
-struct free_object {
-	struct free_object *next;
-	struct slab *mark;
-};
+#include "map.h"
 
 /*
  * Is `offset` the start of an object that has been carved? For offset = i * size + r with 0 <= r < size,
@@ -28,7 +23,7 @@ struct free_object {
  */
 static inline bool slab_object_ok(const struct slab *slab, uint64_t offset)
 {
-	return offset * slab->inverse < slab->limit;
+	return offset * slab->inverse < load_folded(slab->limit);
 }
 
 #define SLAB_INVERSE(size) (UINT64_MAX / (size) + 1 + (((size) & ((size)-1)) == 0))
@@ -52,14 +47,25 @@ struct slab *new_slab(struct kmem_cache *s, struct thread *owner);
 /* Gives back a slab that the caller owns and in which no object is in use. */
 void discard_slab(struct slab *slab);
 
-/* Makes more objects, about a page of them; false where all exist. */
-bool __slab_carve(struct slab *slab);
 /* Moves the remote list in front of the freelist. Returns how many objects came. */
 uint32_t __slab_collect(struct slab *slab);
-/* Something on the freelist, by whatever of the above it takes. */
-bool __slab_refill(struct slab *slab);
-/* Objects in use, by a walk over the freelist. */
-uint32_t __slab_count_inuse(const struct slab *slab);
+/*
+ * Takes up to `want` objects, linked, from the freelist, the remote list or by carving, whichever has
+ * some first. Returns how many: 0 where all are in use.
+ */
+uint32_t __slab_take(struct slab *slab, uint32_t want, struct free_object **list);
+
+static inline void __slab_put(struct slab *slab, struct free_object *fo)
+{
+	fo->next = slab->freelist;
+	slab->freelist = fo;
+	slab->inuse--;
+}
+
+static inline bool slab_is_full(const struct slab *slab)
+{
+	return !slab->freelist && slab->carved == slab->objects;
+}
 
 static inline bool slab_has_remote(struct slab *slab)
 {
@@ -71,12 +77,19 @@ static inline bool slab_has_remote(struct slab *slab)
 
 enum free_result {
 	FREE_PUSHED,  /* onto the remote list */
-	FREE_ADOPTED, /* the slab was full; it is OWNED by the caller now, who has the object in hand */
+	FREE_EMPTIED, /* the same, and the slab, on a node's list, has no object in use any more */
+	FREE_ADOPTED, /* the slab was full; it is OWNED by the caller now, who has the objects in hand */
 	FREE_LISTED,  /* the slab was full; it is PARTIAL now, the caller must put it onto the node's list */
 };
 
-/* Frees from outside the owner's lock: another thread's, or an interrupted frame's. Never waits. */
-enum free_result slab_free_remote(struct slab *slab, struct free_object *fo, bool may_adopt);
+/* Objects of one slab, linked. */
+struct free_chain {
+	struct free_object *first, *last;
+	uint32_t count;
+};
+
+/* Frees from outside the owner's lock: another thread's, or a nested call's. Never waits. */
+enum free_result slab_free_remote(struct slab *slab, const struct free_chain *chain, bool may_adopt);
 
 /* OWNED -> FULL; the slab has no free object. False: a remote free came first, it is still owned. */
 bool __slab_release_full(struct slab *slab);
@@ -86,6 +99,8 @@ void __slab_release_partial(struct slab *slab);
 void slab_acquire_partial(struct slab *slab);
 
 /* Is the object, whose mark says that it is free, on one of the slab's lists? */
-bool slab_on_freelist(struct slab *slab, const struct free_object *fo);
+bool slab_has_free(struct slab *slab, const struct free_object *fo);
+/* The same for any list of free objects, at most `most` long, which its owner may be changing. */
+bool freelist_has(const struct free_object *list, const struct free_object *fo, uint32_t most);
 
 #endif

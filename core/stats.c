@@ -8,6 +8,7 @@
 #include "large.h"
 #include "report.h"
 #include "slab.h"
+#include "thread.h"
 
 #define MAX_CACHES (NR_KMALLOC_CACHES + NR_USER_CACHES)
 
@@ -18,28 +19,13 @@ static uint32_t cache_index(const struct kmem_cache *s)
 	return (uint32_t)(s - kmalloc_caches);
 }
 
-/* The owner may be at work: links are followed only within the slab, and no further than it has objects. */
-static uint32_t count_free(const struct slab *slab)
-{
-	uintptr_t first = slab->base, last = first + slab->nr_frames * FRAME_SIZE;
-	const struct free_object *fo = slab->freelist;
-	uint32_t n = 0;
-
-	while (fo && n < slab->objects && (uintptr_t)fo >= first && (uintptr_t)fo < last) {
-		n++;
-		fo = fo->next;
-	}
-	return n;
-}
-
 static uint32_t count_inuse(struct slab *slab)
 {
+	uint32_t inuse = load_folded(slab->inuse);
 	union slab_remote r;
-	uint32_t free;
 
-	r.word = atomic_load_explicit(&slab->remote, memory_order_acquire);
-	free = count_free(slab) + r.count;
-	return slab->carved > free ? slab->carved - free : 0;
+	r.word = atomic_load_explicit(&slab->remote, memory_order_relaxed);
+	return inuse > r.count ? inuse - r.count : 0;
 }
 
 static void add_slab(struct heap_stats *heap, struct cache_stats *caches, struct slab *slab)
@@ -57,6 +43,22 @@ static void add_slab(struct heap_stats *heap, struct cache_stats *caches, struct
 	caches->num_objs += s->objects;
 	caches->active_slabs += inuse != 0;
 	caches->num_slabs++;
+}
+
+/* What lies in sheaves is in use to its slab, but free. */
+static void subtract_sheaves(struct heap_stats *heap, struct cache_stats *caches)
+{
+	const struct kmem_cache *s;
+
+	for_each_cache(s, i) {
+		uint64_t n = thread_count_free(s);
+
+		heap->small_used -= n * s->object_size;
+		heap->small_free += n * s->object_size;
+		heap->nr_free_slots += n;
+		if (caches)
+			caches[i].active_objs -= n < caches[i].active_objs ? n : caches[i].active_objs;
+	}
 }
 
 static uint32_t add_frame(struct heap_stats *heap, struct cache_stats *caches, struct slab *slab)
@@ -106,23 +108,25 @@ void heap_stats(struct heap_stats *heap, struct cache_stats *caches)
 	__builtin_memset(heap, 0, sizeof(*heap));
 	for_each_section(sec, nr)
 		add_section(heap, caches, sec);
+	subtract_sheaves(heap, caches);
 	heap->mapped = atomic_load_explicit(&large_mapped.count, memory_order_relaxed);
 	heap->mapped_bytes = atomic_load_explicit(&large_mapped.bytes, memory_order_relaxed);
 }
 
 bool cache_has_objects(const struct kmem_cache *s)
 {
+	uint32_t inuse = 0;
 	struct section *sec;
 
 	for_each_section(sec, nr) {
 		for (uint32_t i = 0; i < SECTION_FRAMES; i++) {
 			struct slab *slab = &sec->slabs[i];
 
-			if (slab->kind == FRAME_SLAB && slab->cache == s && count_inuse(slab))
-				return true;
+			if (slab->kind == FRAME_SLAB && slab->cache == s)
+				inuse += count_inuse(slab);
 		}
 	}
-	return false;
+	return inuse > thread_count_free(s);
 }
 
 static void print_cache(int fd, const struct kmem_cache *s, const struct cache_stats *c)

@@ -2,8 +2,7 @@
  * What the heap holds, derived by a walk over the metadata: nothing is counted while the program runs.
  * Layer: stats, beside kmalloc. Called by preload.
  *
- * No thread is stopped for it. Other threads' freelists are followed as they are; figures are exact where
- * the other threads are quiet, and near otherwise.
+ * No thread is stopped for it: figures are exact where the other threads are quiet, and near otherwise.
  */
 #ifndef USLUB_STATS_H
 #define USLUB_STATS_H

@@ -15,6 +15,7 @@
 #include "frame.h"
 #include "frame_stack.h"
 #include "caches.h"
+#include "slab.h"
 
 struct thread thread_fresh;
 struct thread thread_gone;
@@ -24,6 +25,21 @@ static struct frame_stack ended;
 static _Atomic(struct thread *) all_threads;
 static _Atomic(_Atomic uint32_t *) fork_page; /* its first word: 1; 0 in a child that has to take over */
 
+static void fork_page_create(void)
+{
+	_Atomic uint32_t *page, *none = NULL;
+
+	if (atomic_load_explicit(&fork_page, memory_order_relaxed))
+		return;
+	page = os_map(os_page_size());
+	if (!page)
+		return;
+	atomic_init(page, 1);
+	if (!os_wipe_on_fork(page, os_page_size()) ||
+	    !atomic_compare_exchange_strong(&fork_page, &none, page))
+		os_unmap(page, os_page_size());
+}
+
 static struct thread *thread_create(void)
 {
 	bool zeroed;
@@ -32,6 +48,9 @@ static struct thread *thread_create(void)
 
 	if (!t)
 		return NULL;
+	/* The first thread's fork leaves no other's record behind. */
+	if (atomic_load_explicit(&all_threads, memory_order_relaxed))
+		fork_page_create();
 	if (!zeroed && !os_purge(t, FRAME_SIZE))
 		__builtin_memset(t, 0, sizeof(*t));
 	frame = virt_to_slab(t);
@@ -65,21 +84,6 @@ static void thread_pass_on(struct thread *t)
 	frame_stack_push(&ended, virt_to_slab(t));
 }
 
-static void fork_page_create(void)
-{
-	_Atomic uint32_t *page, *none = NULL;
-
-	if (atomic_load_explicit(&fork_page, memory_order_relaxed))
-		return;
-	page = os_map(os_page_size());
-	if (!page)
-		return;
-	atomic_init(page, 1);
-	if (!os_wipe_on_fork(page, os_page_size()) ||
-	    !atomic_compare_exchange_strong(&fork_page, &none, page))
-		os_unmap(page, os_page_size());
-}
-
 static void thread_exit_hook(void *arg)
 {
 	thread_exit(arg);
@@ -91,7 +95,6 @@ struct thread *thread_current(void)
 
 	if (likely(t != &thread_fresh))
 		return t == &thread_gone ? NULL : t;
-	fork_page_create();
 	t = thread_claim();
 	if (!t)
 		return NULL;
@@ -134,6 +137,36 @@ void thread_check_destroyed(struct thread *t)
 		if (!s->refcount)
 			thread_flush(t, s);
 	}
+}
+
+/* Another thread may be changing its sheaf: what it never had is room for more than fits. */
+static uint32_t sheaf_length(struct thread *t, const struct kmem_cache *s)
+{
+	const struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+	uint32_t room = load_folded(c->room);
+
+	return load_folded(c->local_lock) && room < s->sheaf ? s->sheaf - room : 0;
+}
+
+uint32_t thread_count_free(const struct kmem_cache *s)
+{
+	uint32_t n = 0;
+	struct thread *t;
+
+	for_each_thread(t)
+		n += sheaf_length(t, s);
+	return n;
+}
+
+bool thread_has_free(const struct kmem_cache *s, const struct free_object *fo)
+{
+	struct thread *t;
+
+	for_each_thread(t) {
+		if (freelist_has(thread_cpu(t, s->cpu_offset)->freelist, fo, s->sheaf))
+			return true;
+	}
+	return false;
 }
 
 void thread_exit(struct thread *t)

@@ -16,8 +16,6 @@
 
 #include "types.h"
 
-struct free_object;
-
 /* thread_fresh: has not allocated yet; thread_gone: past its destructors. Both are never written. */
 extern struct thread thread_fresh __attribute__((visibility("hidden")));
 extern struct thread thread_gone __attribute__((visibility("hidden")));
@@ -27,16 +25,6 @@ extern _Thread_local struct thread *current_thread
 
 static inline struct kmem_cache_cpu *thread_cpu(struct thread *t, uint32_t cpu_offset)
 {
-	return (struct kmem_cache_cpu *)((char *)t + cpu_offset);
-}
-
-/*
- * The same, as an address of its own at each use: the compiler then folds the sum into the instruction,
- * which is one less on the path of free().
- */
-static inline struct kmem_cache_cpu *thread_cpu_folded(struct thread *t, uintptr_t cpu_offset)
-{
-	__asm__("" : "+r"(cpu_offset));
 	return (struct kmem_cache_cpu *)((char *)t + cpu_offset);
 }
 
@@ -68,12 +56,10 @@ struct thread *thread_current(void);
 /* Takes the lock, and sets the slot up at the thread's first use of the cache; false: held. */
 bool local_trylock(struct thread *t, const struct kmem_cache *s);
 
-/* Makes c->slab one with a free object: the slow path of allocation. False: out of memory. */
+/* Fills the empty sheaf: the slow path of allocation. False: out of memory. */
 bool __thread_refill(struct thread *t, struct kmem_cache *s);
-/* A local free took slab->countdown to 0: the slab was full, or is empty now. */
-void __thread_free_edge(struct thread *t, struct slab *slab);
-/* The slab was full and nobody's; its first free, of `fo`, made it this thread's. */
-void __thread_adopt(struct thread *t, struct slab *slab, struct free_object *fo);
+/* The sheaf is full: puts half of it, what was freed longest ago, away to the slabs. */
+void __thread_flush_sheaf(struct thread *t, struct kmem_cache *s);
 /* Gives up all that the thread has of the cache; thread_flush(): unless its lock is held. */
 void __thread_flush(struct thread *t, struct kmem_cache *s);
 void thread_flush(struct thread *t, struct kmem_cache *s);
@@ -86,6 +72,11 @@ void thread_check_destroyed(struct thread *t);
 
 /* Flushes every cache whose lock is free. */
 void thread_flush_all(struct thread *t);
+/* Is the object in any thread's sheaf, or on its way out of one? For reports: it looks at all threads. */
+bool thread_has_free(const struct kmem_cache *s, const struct free_object *fo);
+/* Objects in all threads' sheaves of the cache. */
+uint32_t thread_count_free(const struct kmem_cache *s);
+
 /* The thread ends: nothing of it stays behind but a record for the next one. */
 void thread_exit(struct thread *t);
 

@@ -1,15 +1,17 @@
 /*
  * What a thread does with its slabs of a cache: refill, keep, give up. Layer: thread; see thread.h.
  *
- * The order of refilling is by cost: what the current slab got back, a partial slab of the thread, a
- * full one that frees from elsewhere have reached, the node's list, new frames.
+ * A sheaf is refilled by cost: from the current slab, a partial slab of the thread, a full one that frees
+ * from elsewhere have reached, the node's list, new frames. It is flushed to where its objects are of: into
+ * the thread's own slabs by plain stores; to another's, all that are of one slab in a row by one CAS.
  *
- * A thread keeps up to max_owned slabs on each list. While it owns a full slab, local frees into it need
- * no CAS; but memory in the slabs of an idle thread is out of reach for the others, so the oldest are
- * released: a full slab is then nobody's, and whoever first frees into it owns it. A consumer so comes to
- * own the slabs that a producer filled, and frees into them at the cost of a local free.
+ * A thread keeps up to max_owned slabs on each list, for into its own it frees without a CAS; but what is
+ * free in the slabs of an idle thread is out of reach for the others, so the oldest are released. A full
+ * slab is then nobody's, and whoever first frees into it owns it: a consumer comes to own the slabs that a
+ * producer filled.
  */
 #include "list.h"
+#include "map.h"
 #include "node.h"
 #include "slab.h"
 #include "thread.h"
@@ -31,8 +33,10 @@ bool local_trylock(struct thread *t, const struct kmem_cache *s)
 		return false;
 	local_lock(c);
 	/* Only now: a handler before the lock was taken may have set up the slot. */
-	if (!c->slab)
+	if (!c->slab) {
+		c->room = s->sheaf;
 		c->slab = &slab_none;
+	}
 	return true;
 }
 
@@ -46,7 +50,7 @@ static void __del_partial(struct kmem_cache_lists *l, struct slab *slab)
 	slab_list_del(&l->partial, slab);
 	slab->list = LIST_NONE;
 	l->nr_partial--;
-	if (slab->countdown == 0)
+	if (slab->inuse == 0)
 		l->nr_empty--;
 }
 
@@ -57,17 +61,16 @@ static void __del_full(struct kmem_cache_lists *l, struct slab *slab)
 	l->nr_full--;
 }
 
-/* countdown holds the objects in use. */
 static void __add_partial(struct kmem_cache *s, struct kmem_cache_lists *l, struct slab *slab)
 {
-	if (slab->countdown == 0 && !should_keep_empty(l)) {
+	if (slab->inuse == 0 && !should_keep_empty(l)) {
 		discard_slab(slab);
 		return;
 	}
 	slab->list = LIST_PARTIAL;
 	slab_list_add_head(&l->partial, slab);
 	l->nr_partial++;
-	if (slab->countdown == 0)
+	if (slab->inuse == 0)
 		l->nr_empty++;
 	if (l->nr_partial > s->max_owned) {
 		slab = l->partial->prev;
@@ -79,18 +82,14 @@ static void __add_partial(struct kmem_cache *s, struct kmem_cache_lists *l, stru
 /* A full slab that remote frees have reached. */
 static bool __collect_full(struct kmem_cache_lists *l, struct slab *slab)
 {
-	uint32_t count = slab_has_remote(slab) ? __slab_collect(slab) : 0;
-
-	if (!count)
+	if (!slab_has_remote(slab) || !__slab_collect(slab))
 		return false;
 	__del_full(l, slab);
-	slab->countdown = slab->objects - count;
 	return true;
 }
 
 static void __add_full(struct kmem_cache *s, struct kmem_cache_lists *l, struct slab *slab)
 {
-	slab->countdown = 1;
 	slab->list = LIST_FULL;
 	slab_list_add_tail(&l->full, slab);
 	l->nr_full++;
@@ -140,68 +139,145 @@ bool __thread_refill(struct thread *t, struct kmem_cache *s)
 {
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 	struct kmem_cache_lists *l = thread_lists(t, s);
-	struct slab *slab = c->slab;
 
-	if (slab != &slab_none) {
-		if (__slab_refill(slab))
-			return true;
-		c->slab = &slab_none;
-		__add_full(s, l, slab);
+	for (;;) {
+		struct slab *slab = c->slab;
+
+		if (slab != &slab_none) {
+			uint32_t n = __slab_take(slab, s->sheaf / 2, &c->freelist);
+
+			c->room -= n;
+			if (n)
+				return true;
+			c->slab = &slab_none;
+			__add_full(s, l, slab);
+		}
+		slab = __next_slab(t, s, l);
+		if (!slab)
+			return false;
+		c->slab = slab;
 	}
-	slab = __next_slab(t, s, l);
-	if (!slab)
-		return false;
-	slab->countdown = COUNTDOWN_ACTIVE;
-	c->slab = slab;
-	return __slab_refill(slab);
 }
 
-void __thread_free_edge(struct thread *t, struct slab *slab)
+static void __empty_partial(struct kmem_cache_lists *l, struct slab *slab)
 {
-	struct kmem_cache *s = slab->cache;
-	struct kmem_cache_lists *l = thread_lists(t, s);
+	if (should_keep_empty(l)) {
+		l->nr_empty++;
+		return;
+	}
+	slab_list_del(&l->partial, slab);
+	slab->list = LIST_NONE;
+	l->nr_partial--;
+	discard_slab(slab);
+}
 
+/* Into a slab of the thread's own. */
+static void __put_local(struct kmem_cache *s, struct kmem_cache_lists *l, struct slab *slab,
+			struct free_object *fo)
+{
+	__slab_put(slab, fo);
 	switch ((enum slab_list)slab->list) {
-	case LIST_NONE: /* c->slab, after 2^31 frees */
-		slab->countdown = COUNTDOWN_ACTIVE;
+	case LIST_NONE: /* the current one */
 		break;
 	case LIST_FULL:
 		__del_full(l, slab);
-		slab->countdown = slab->objects - 1;
 		__add_partial(s, l, slab);
 		break;
 	case LIST_PARTIAL:
-		if (should_keep_empty(l)) {
-			l->nr_empty++;
-			break;
-		}
-		slab_list_del(&l->partial, slab);
-		slab->list = LIST_NONE;
-		l->nr_partial--;
-		discard_slab(slab);
+		if (slab->inuse == 0)
+			__empty_partial(l, slab);
 		break;
 	}
 }
 
-void __thread_adopt(struct thread *t, struct slab *slab, struct free_object *fo)
+/* The slab was full and nobody's; its first free made it this thread's. */
+static void __adopt(struct thread *t, struct kmem_cache *s, struct slab *slab,
+		    const struct free_chain *chain)
 {
-	struct kmem_cache *s = slab->cache;
-
-	fo->next = NULL;
-	slab->freelist = fo;
-	slab->countdown = slab->objects - 1;
+	chain->last->next = NULL;
+	slab->freelist = chain->first;
+	slab->inuse = slab->objects - chain->count;
 	slab_set_owner(slab, t);
 	__add_partial(s, thread_lists(t, s), slab);
+}
+
+static void __put_remote(struct thread *t, struct kmem_cache *s, struct slab *slab,
+			 const struct free_chain *chain)
+{
+	switch (slab_free_remote(slab, chain, true)) {
+	case FREE_ADOPTED:
+		__adopt(t, s, slab, chain);
+		break;
+	case FREE_EMPTIED:
+		note_empty(get_node(s));
+		break;
+	case FREE_PUSHED:
+	case FREE_LISTED:
+		break;
+	}
+}
+
+/* Takes from *list what is of the first one's slab, as far as it comes in a row. */
+static void chain_take(struct free_object **list, struct slab *slab, struct free_chain *chain)
+{
+	struct free_object *fo = *list;
+
+	chain->first = fo;
+	chain->count = 0;
+	do {
+		chain->last = fo;
+		chain->count++;
+		fo = fo->next;
+	} while (fo && slab_of(fo) == slab);
+	*list = fo;
+}
+
+/* Puts l->flushing away. What is not yet put away stays there, should this never come to its end. */
+static void __put_all(struct thread *t, struct kmem_cache *s, struct kmem_cache_lists *l)
+{
+	while (l->flushing) {
+		struct free_object *fo = l->flushing;
+		struct slab *slab = slab_of(fo);
+
+		if (load_folded(slab->owner) == t) {
+			l->flushing = fo->next;
+			__put_local(s, l, slab, fo);
+		} else {
+			struct free_chain chain;
+
+			chain_take(&l->flushing, slab, &chain);
+			__put_remote(t, s, slab, &chain);
+		}
+	}
+}
+
+void __thread_flush_sheaf(struct thread *t, struct kmem_cache *s)
+{
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+	struct kmem_cache_lists *l = thread_lists(t, s);
+	struct free_object *last = c->freelist;
+
+	for (uint32_t keep = s->sheaf / 2; --keep;)
+		last = last->next;
+	l->flushing = last->next;
+	last->next = NULL;
+	c->room = s->sheaf - s->sheaf / 2;
+	__put_all(t, s, l);
 }
 
 void __thread_flush(struct thread *t, struct kmem_cache *s)
 {
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 	struct kmem_cache_lists *l = thread_lists(t, s);
-	struct slab *slab = c->slab;
+	struct slab *slab;
 
+	l->flushing = c->freelist;
+	c->freelist = NULL;
+	c->room = s->sheaf;
+	__put_all(t, s, l);
+	slab = c->slab;
 	c->slab = &slab_none;
-	if (slab && slab != &slab_none)
+	if (slab != &slab_none)
 		put_slab(get_node(s), slab);
 	while ((slab = l->partial)) {
 		__del_partial(l, slab);

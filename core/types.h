@@ -13,10 +13,10 @@
  *     exactly when it differs from the address of its own thread. Plain stores and compiler barriers:
  *     the one other party is a signal handler on the same thread.
  *  3. A slab is owned by the thread that holds it in kmem_cache_cpu->slab or on one of its two lists.
- *     slab->owner says so to that thread's fast path; only that thread sets it to itself, and only that
- *     thread takes it away. To all others slab->remote.state is what counts.
- *  4. limit != 0 only in a live slab, and then owner != NULL. A frame that is no slab, and every address
- *     that is not uslub's, reads limit == 0: the fast path of free() needs no other check.
+ *     slab->owner says so to that thread; only that thread sets it to itself, and only that thread takes
+ *     it away. To all others slab->remote.state is what counts.
+ *  4. limit != 0 only in a live slab. A frame that is no slab, and every address that is not uslub's,
+ *     reads limit == 0: the fast path of free() needs no other check.
  *
  * States of a slab (slab->remote.state)
  *
@@ -26,18 +26,19 @@
  *                                      |   '---get_partial()---.                         |
  *                                      '---put_slab()------> SLAB_PARTIAL <--nested free--'
  *
- *   state    freelist, countdown   remote list        on node->partial   who may change the state
+ *   state    freelist, inuse       remote list        on node->partial   who may change the state
  *   FREE     -                     empty              no                 who claims the frames
  *   OWNED    the owner's           pushed by any      no                 the owner
  *   FULL     empty                 empty              no                 whoever frees first, by CAS
  *   PARTIAL  nobody's, const       pushed by any      yes, or about to   whoever pops it
  *
- * Counting. While a slab is kmem_cache_cpu->slab, all of its objects count as in use and nothing is
- * counted: countdown is COUNTDOWN_ACTIVE. When it leaves, countdown is set to the number of local frees
- * after which something must happen, so that free() has one decrement and one branch:
- *     full:     1, the first free puts it onto the partial list;
- *     partial:  the objects in use; at 0 the slab is empty. Objects on the remote list count as in use
- *               until the owner collects them.
+ * The sheaf. malloc() and free() of a thread work on kmem_cache_cpu->freelist alone: a short list of free
+ * objects of any slabs of the cache, whoever owns them. It is filled from the thread's slabs and flushed
+ * to the slabs that its objects are of, half a capacity at a time; slabs are touched only then. `room`
+ * counts what still fits. Half a sheaf separates two slow calls, whatever the order of calls.
+ *
+ * Counting. slab->inuse is carved objects less those on slab->freelist: objects in a sheaf, and on the
+ * remote list until it is collected, count as in use. It is exact for the owner.
  */
 #ifndef USLUB_TYPES_H
 #define USLUB_TYPES_H
@@ -65,11 +66,16 @@
 
 /* A slab is carved so many bytes at a time, or an object where that is larger. */
 #define CARVE_SIZE ((size_t)4096)
-#define COUNTDOWN_ACTIVE 0x7fffffffU
 #define MIN_ALIGN 16U
 
 struct thread;
 struct kmem_cache;
+
+/* What a free object holds, at kmem_cache->offset. */
+struct free_object {
+	struct free_object *next;
+	struct slab *mark; /* the slab that it is of; NULL in an object just allocated */
+};
 
 enum slab_state { SLAB_FREE, SLAB_OWNED, SLAB_FULL, SLAB_PARTIAL };
 
@@ -99,18 +105,18 @@ union slab_remote {
 static_assert(sizeof(union slab_remote) == 8, "one word, one CAS");
 
 struct slab {
-	/* The owner's line. */
-	struct thread *owner;		/* rule 3; NO_OWNER where none, NULL where no slab */
-	void *freelist;			/* owner, under local_lock; linked through the objects */
-	uint64_t inverse;		/* const; kmem_cache->inverse */
-	uint64_t limit;			/* owner, under local_lock; objects carved * residue */
-	uint32_t countdown;		/* owner, under local_lock; see "Counting" */
-	uint16_t cpu_offset;		/* const; of kmem_cache_cpu in struct thread, for kfree() */
-	uint8_t kind;			/* who claimed the frame; enum frame_kind */
-	uint8_t list;			/* owner, under local_lock; enum slab_list */
-	uint32_t carved;		/* owner, under local_lock; objects that exist so far */
-	uint32_t objects;		/* const; objects that fit */
-	struct slab *next;		/* owner, under local_lock; circular */
+	/* The owner's line; everybody's free() reads inverse, limit and cpu_offset. */
+	uint64_t inverse;	      /* const; kmem_cache->inverse */
+	uint64_t limit;		      /* owner, under local_lock; objects carved * residue */
+	uint16_t cpu_offset;	      /* const; of kmem_cache_cpu in struct thread, for kfree() */
+	uint8_t kind;		      /* who claimed the frame; enum frame_kind */
+	uint8_t list;		      /* owner, under local_lock; enum slab_list */
+	uint32_t inuse;		      /* owner, under local_lock; see "Counting" */
+	struct thread *owner;	      /* rule 3; NO_OWNER where none, NULL where no slab */
+	struct free_object *freelist; /* owner, under local_lock; linked through the objects */
+	uint32_t carved;	      /* owner, under local_lock; objects that exist so far */
+	uint32_t objects;	      /* const; objects that fit */
+	struct slab *next;	      /* owner, under local_lock; circular */
 	struct slab *prev;
 
 	/* Everybody's line. */
@@ -120,8 +126,6 @@ struct slab {
 	struct kmem_cache *cache;  /* const; NULL for large objects */
 	uintptr_t base;		   /* const; address of the first frame */
 	size_t size;		   /* large object: usable bytes; its holder's, as realloc's are */
-	uint16_t node;		   /* const; NUMA node of the frame */
-	uint8_t zeroed;		   /* const; the frames read as zero when they were claimed */
 } __attribute__((aligned(128)));
 static_assert(sizeof(struct slab) == 128, "virt_to_slab() shifts by it");
 
@@ -159,6 +163,7 @@ struct frame_stack {
 struct kmem_cache_node {
 	struct frame_stack partial;
 	_Atomic uint32_t nr_partial; /* counted after the fact: a hint */
+	_Atomic uint32_t nr_empty;   /* of them, since the last shrink: a hint */
 } cacheline_aligned;
 
 struct kmem_cache {
@@ -172,6 +177,7 @@ struct kmem_cache {
 	uint16_t lists_offset;	/* const; of kmem_cache_lists in struct thread */
 	uint16_t nr_frames;	/* const; of a slab */
 	uint16_t max_owned;	/* const; slabs that a thread keeps on each of its lists */
+	uint16_t sheaf;		/* const; objects that a thread's sheaf holds */
 	uint32_t align;		/* const */
 	uint32_t min_partial;	/* const; empty slabs are kept while a node has fewer partial ones */
 	struct kmem_cache_node *node; /* const */
@@ -185,20 +191,23 @@ struct kmem_cache {
 /* What a thread has of a cache; the fast path's part. Zero until the thread first uses the cache. */
 struct kmem_cache_cpu {
 	uintptr_t local_lock; /* == address of the thread: free; else the holder's stack pointer, or 0 */
-	struct slab *slab;    /* under local_lock; allocation takes from it; never NULL when set up */
+	struct free_object *freelist; /* under local_lock; the sheaf */
+	struct slab *slab;    /* under local_lock; the sheaf is filled from it; slab_none: none */
+	uint32_t room;	      /* under local_lock; objects that the sheaf can still take, never 0 */
 };
 
 /* The slow path's part. All under the local_lock; the lists are circular and go through slab->next. */
 struct kmem_cache_lists {
 	struct slab *partial; /* have free objects; the first is used next */
 	struct slab *full;    /* kept although full, so that local frees need no CAS; the oldest first */
+	struct free_object *flushing; /* what a flush has taken from the sheaf and not yet put away */
 	uint16_t nr_partial;
 	uint16_t nr_full;
 	uint16_t nr_empty; /* partial ones with no object in use */
 };
 
 #define NR_KMALLOC_CACHES 72
-#define NR_USER_CACHES 1024
+#define NR_USER_CACHES 900
 
 enum thread_state { THREAD_ENDED, THREAD_LIVE };
 
@@ -218,7 +227,7 @@ struct thread {
 	struct kmem_cache_lists user_lists[NR_USER_CACHES];
 } cacheline_aligned;
 static_assert(sizeof(struct thread) <= FRAME_SIZE, "a record is one frame");
-static_assert(offsetof(struct thread, user_cpu) <= 4096, "a thread touches one page of its record");
+static_assert(offsetof(struct thread, user_cpu) <= 2 * 4096, "of its record a thread touches two pages");
 
 /*
  * A relaxed load of a word that another thread may be storing. Compilers make a load of its own of every

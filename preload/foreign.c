@@ -7,6 +7,7 @@
  */
 #include "preload.h"
 
+#include "core/kmalloc.h"
 #include "core/options.h"
 #include "core/os.h"
 #include "core/report.h"
@@ -60,6 +61,8 @@ static bool is_libc_chunk(void *p)
 /* False: the caller leaves p alone. */
 static bool should_forward(void *p, const char *what)
 {
+	if (!libc.free)
+		foreign_init();
 	if (options.foreign == FOREIGN_FORWARD && libc.free && is_libc_chunk(p))
 		return true;
 	if (options.foreign != FOREIGN_IGNORE)
@@ -67,7 +70,8 @@ static bool should_forward(void *p, const char *what)
 	return false;
 }
 
-void foreign_free(void *p)
+/* Called by kfree(); overrides the core's. */
+void kfree_foreign(void *p)
 {
 	int saved = errno;
 

@@ -22,7 +22,6 @@ __attribute__((constructor)) static void uslub_init(void)
 	if (text)
 		options_parse(text);
 	foreign_init();
-	kfree_foreign = foreign_free;
 }
 
 __attribute__((destructor)) static void uslub_fini(void)

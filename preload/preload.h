@@ -37,7 +37,6 @@ static inline bool is_power_of_two(size_t n)
  * Memory of another allocator in the process, most often the C library's own: what a library got that
  * was loaded with RTLD_DEEPBIND, or that calls __libc_malloc(). The option `foreign` says what is done.
  */
-void foreign_free(void *p);
 void *foreign_realloc(void *p, size_t size);
 size_t foreign_usable_size(void *p);
 /* Finds the C library's functions, which are not signal-safe to look for. Called before main. */
