@@ -19,7 +19,7 @@ static inline uint64_t bitmap_mask(uint32_t w, uint32_t start, uint32_t n)
 }
 
 #define for_each_bitmap_word(w, start, n) \
-	for (uint32_t w = (start) / 64; w <= ((start) + (n) - 1) / 64; w++)
+	for (uint32_t w = (start) / 64; w <= ((start) + (n)-1) / 64; w++)
 
 static inline void bitmap_set(_Atomic uint64_t *map, uint32_t start, uint32_t n)
 {
@@ -64,9 +64,8 @@ static inline bool bitmap_claim_word(_Atomic uint64_t *word, uint64_t mask)
 		if (old & mask)
 			return false;
 		/* Acquire pairs with the release in bitmap_clear(): the last holder is done. */
-	} while (!atomic_compare_exchange_weak_explicit(word, &old, old | mask,
-							memory_order_acquire,
-							memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		word, &old, old | mask, memory_order_acquire, memory_order_relaxed));
 	return true;
 }
 

@@ -30,7 +30,8 @@ static struct kmem_cache *find_mergeable(const struct cache_args *args, size_t s
 
 	if (args->ctor || args->flags & CACHE_NO_MERGE)
 		return NULL;
-	for_each_cache(s, i) {
+	for_each_cache(s, i)
+	{
 		if (is_mergeable(s, args, size))
 			return s;
 	}

@@ -11,24 +11,24 @@
 
 static struct kmem_cache_node kmalloc_nodes[NR_KMALLOC_CACHES];
 
-#define CACHE(i)                                                                             \
-	[i] = {                                                                              \
-		.size = CLASS_SIZE(i),                                                       \
-		.object_size = CLASS_SIZE(i),                                                \
+#define CACHE(i)                                                                               \
+	[i] = {                                                                                \
+		.size = CLASS_SIZE(i),                                                         \
+		.object_size = CLASS_SIZE(i),                                                  \
 		.objects = CLASS_FRAMES(CLASS_SIZE(i)) * (uint32_t)FRAME_SIZE / CLASS_SIZE(i), \
-		.inverse = SLAB_INVERSE(CLASS_SIZE(i)),                                      \
-		.residue = SLAB_RESIDUE(CLASS_SIZE(i)),                                      \
-		.cpu_offset = offsetof(struct thread, cpu[i]),                               \
-		.lists_offset = offsetof(struct thread, lists[i]),                           \
-		.nr_frames = CLASS_FRAMES(CLASS_SIZE(i)),                                    \
-		.sheaf = SHEAF_SIZE(CLASS_SIZE(i)),                                          \
-		.max_owned = MAX_OWNED(CLASS_FRAMES(CLASS_SIZE(i))),                         \
-		.align = MIN_ALIGN,                                                          \
-		.min_partial = 0,                                                            \
-		.node = &kmalloc_nodes[i],                                                   \
-		.refcount = 1,                                                               \
+		.inverse = SLAB_INVERSE(CLASS_SIZE(i)),                                        \
+		.residue = SLAB_RESIDUE(CLASS_SIZE(i)),                                        \
+		.cpu_offset = offsetof(struct thread, cpu[i]),                                 \
+		.lists_offset = offsetof(struct thread, lists[i]),                             \
+		.nr_frames = CLASS_FRAMES(CLASS_SIZE(i)),                                      \
+		.sheaf = SHEAF_SIZE(CLASS_SIZE(i)),                                            \
+		.max_owned = MAX_OWNED(CLASS_FRAMES(CLASS_SIZE(i))),                           \
+		.align = MIN_ALIGN,                                                            \
+		.min_partial = 0,                                                              \
+		.node = &kmalloc_nodes[i],                                                     \
+		.refcount = 1,                                                                 \
 	}
-#define CACHES8(i) \
+#define CACHES8(i)                                                                      \
 	CACHE(i), CACHE(i + 1), CACHE(i + 2), CACHE(i + 3), CACHE(i + 4), CACHE(i + 5), \
 		CACHE(i + 6), CACHE(i + 7)
 
@@ -43,14 +43,14 @@ _Atomic uint32_t nr_user_caches;
 _Atomic uint32_t nr_destroyed;
 
 #define CLASS(i) [i] = (uint8_t)CLASS_OF((i)*16)
-#define CLASS8(i) \
+#define CLASS8(i)                                                                       \
 	CLASS(i), CLASS(i + 1), CLASS(i + 2), CLASS(i + 3), CLASS(i + 4), CLASS(i + 5), \
 		CLASS(i + 6), CLASS(i + 7)
 
-#define CLASS64(i) \
-	CLASS8(i), CLASS8(i + 8), CLASS8(i + 16), CLASS8(i + 24), CLASS8(i + 32), \
-		CLASS8(i + 40), CLASS8(i + 48), CLASS8(i + 56)
-#define CLASS512(i) \
+#define CLASS64(i)                                                                                \
+	CLASS8(i), CLASS8(i + 8), CLASS8(i + 16), CLASS8(i + 24), CLASS8(i + 32), CLASS8(i + 40), \
+		CLASS8(i + 48), CLASS8(i + 56)
+#define CLASS512(i)                                                                        \
 	CLASS64(i), CLASS64(i + 64), CLASS64(i + 128), CLASS64(i + 192), CLASS64(i + 256), \
 		CLASS64(i + 320), CLASS64(i + 384), CLASS64(i + 448)
 

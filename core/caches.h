@@ -20,8 +20,8 @@
 
 /* The smallest class that holds `size` bytes; 1 <= size <= KMALLOC_MAX_SIZE. For constants. */
 #define CLASS_LOG(size) (63 - (unsigned int)__builtin_clzll((unsigned long long)(size)-1))
-#define CLASS_OF(size)                                \
-	((size) <= 128 ? ((unsigned int)(size)-1) / 16 \
+#define CLASS_OF(size)                                   \
+	((size) <= 128 ? ((unsigned int)(size)-1) / 16   \
 		       : 8 * (CLASS_LOG(size) - 7) + 8 + \
 				 (unsigned int)((((size)-1) >> (CLASS_LOG(size) - 3)) & 7))
 
@@ -35,8 +35,7 @@ static inline unsigned int size_class(size_t size)
 }
 
 /* Objects in a thread's sheaf: many small ones, and few that are worth having back. */
-#define SHEAF_SIZE(size) \
-	((size) <= 256 ? 128U : (size) <= 1024 ? 64U : (size) <= 4096 ? 32U : 16U)
+#define SHEAF_SIZE(size) ((size) <= 256 ? 128U : (size) <= 1024 ? 64U : (size) <= 4096 ? 32U : 16U)
 
 extern struct kmem_cache kmalloc_caches[NR_KMALLOC_CACHES] __attribute__((visibility("hidden")));
 extern struct kmem_cache user_caches[NR_USER_CACHES] __attribute__((visibility("hidden")));

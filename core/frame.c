@@ -185,9 +185,9 @@ static uint32_t section_claim(struct section *sec, uint32_t from, uint32_t n, ui
 	}
 	/* All below is taken, unless a frame was freed since: then the hint has changed. */
 	if (n == 1)
-		atomic_compare_exchange_strong_explicit(
-			&sec->first_free, &hint, from < SECTION_FRAMES ? from + 1 : from,
-			memory_order_relaxed, memory_order_relaxed);
+		atomic_compare_exchange_strong_explicit(&sec->first_free, &hint,
+							from < SECTION_FRAMES ? from + 1 : from,
+							memory_order_relaxed, memory_order_relaxed);
 	return from;
 }
 

@@ -35,8 +35,7 @@ bool frame_is_ours(const void *addr);
 
 /* The sections that hold frames of ours, oldest first; NULL behind the last. Never removed. */
 struct section *frame_section(uint32_t nr);
-#define for_each_section(sec, nr) \
-	for (uint32_t nr = 0; ((sec) = frame_section(nr)) != NULL; nr++)
+#define for_each_section(sec, nr) for (uint32_t nr = 0; ((sec) = frame_section(nr)) != NULL; nr++)
 
 /* Frees claimed frames of a section; frame_free() and purge.c end here. */
 void section_release(struct section *sec, uint32_t index, uint32_t n);

@@ -34,9 +34,8 @@ static inline void frame_stack_push(struct frame_stack *stack, struct slab *slab
 		new.frame = frame_number(slab->base);
 		new.generation = old.generation + 1;
 		/* Release pairs with the acquire in frame_stack_pop(): publishes *slab. */
-	} while (!atomic_compare_exchange_weak_explicit(&stack->top, &old.word, new.word,
-							memory_order_release,
-							memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&stack->top, &old.word, new.word, memory_order_release, memory_order_relaxed));
 }
 
 static inline struct slab *frame_stack_pop(struct frame_stack *stack)
@@ -51,9 +50,8 @@ static inline struct slab *frame_stack_pop(struct frame_stack *stack)
 		slab = frame_to_slab(old.frame);
 		new.frame = atomic_load_explicit(&slab->link, memory_order_relaxed);
 		new.generation = old.generation + 1;
-	} while (!atomic_compare_exchange_weak_explicit(&stack->top, &old.word, new.word,
-							memory_order_acquire,
-							memory_order_acquire));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&stack->top, &old.word, new.word, memory_order_acquire, memory_order_acquire));
 	return slab;
 }
 

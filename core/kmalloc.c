@@ -73,15 +73,10 @@ static struct slab *object_slab(const void *p)
 	return slab->kind == FRAME_TAIL ? slab - slab->nr_frames : slab;
 }
 
-static bool is_large(const struct slab *slab)
-{
-	return slab->kind == FRAME_RUN || slab->kind == FRAME_MAPPED;
-}
-
 /* No object of ours starts in p's frame: an address inside a large object, one freed, or anything. */
 static void free_unknown(struct slab *slab, void *p)
 {
-	if (is_large(slab))
+	if (large_find(p))
 		report_bug("large", "free of what is not the start of an object:", p);
 	else if (slab->kind != FRAME_NONE || frame_is_ours(p))
 		report_bug("large", "free of what is not allocated:", p);
@@ -171,7 +166,6 @@ size_t kmalloc_trim(void)
 	struct kmem_cache *s;
 
 	thread_flush_all(t);
-	for_each_cache(s, i)
-		shrink_node(get_node(s));
+	for_each_cache(s, i) shrink_node(get_node(s));
 	return purge_all();
 }

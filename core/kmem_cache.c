@@ -16,8 +16,7 @@ static bool __refill(struct thread *t, struct kmem_cache *s)
 	if (likely(__thread_refill(t, s)))
 		return true;
 	thread_flush_all(t);
-	for_each_cache(other, i)
-		shrink_node(get_node(other));
+	for_each_cache(other, i) shrink_node(get_node(other));
 	return __thread_refill(t, s);
 }
 
@@ -72,7 +71,7 @@ void slab_free_full(struct thread *t, struct kmem_cache *s)
 /* Onto the slab's remote list: the sheaf is held by a frame that this one interrupted, or there is none. */
 static void free_nested(struct slab *slab, struct free_object *fo)
 {
-	struct free_chain chain = { fo, fo, 1 };
+	struct free_chain chain = {fo, fo, 1};
 
 	fo->mark = slab;
 	switch (slab_free_remote(slab, &chain, false)) {

@@ -19,6 +19,11 @@ static uint32_t frames_of(size_t size)
 	return (uint32_t)(round_up(size, FRAME_SIZE) >> FRAME_SHIFT);
 }
 
+static bool fits_run(size_t size, size_t align)
+{
+	return size <= FRAME_RUN_MAX * FRAME_SIZE && align <= FRAME_RUN_MAX * FRAME_SIZE;
+}
+
 static void slab_set_large(struct slab *slab, uint8_t kind, void *base, uint32_t n, size_t size)
 {
 	slab->base = (uintptr_t)base;
@@ -63,8 +68,14 @@ static void *map_aligned(size_t size, size_t align, void *(*map)(size_t))
 	return base;
 }
 
-static void mapped_count(size_t count, size_t bytes)
+static void mapped_count(size_t count, size_t bytes, size_t size)
 {
+	size_t longest = atomic_load_explicit(&large_mapped.longest, memory_order_relaxed);
+
+	while (size > longest &&
+	       !atomic_compare_exchange_weak_explicit(&large_mapped.longest, &longest, size,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
 	atomic_fetch_add_explicit(&large_mapped.count, count, memory_order_relaxed);
 	atomic_fetch_add_explicit(&large_mapped.bytes, bytes, memory_order_relaxed);
 }
@@ -76,14 +87,9 @@ static void *mapped_alloc(size_t size, size_t align, bool *zeroed)
 	if (!base)
 		return NULL;
 	slab_set_large(virt_to_slab(base), FRAME_MAPPED, base, 0, size);
-	mapped_count(1, size);
+	mapped_count(1, size, size);
 	*zeroed = true;
 	return base;
-}
-
-static bool fits_run(size_t size, size_t align)
-{
-	return size <= FRAME_RUN_MAX * FRAME_SIZE && align <= FRAME_RUN_MAX * FRAME_SIZE;
 }
 
 void *large_alloc(size_t size, size_t align, bool *zeroed)
@@ -108,16 +114,17 @@ void large_free(struct slab *slab)
 		frame_free((void *)slab->base, slab->nr_frames);
 		return;
 	}
-	mapped_count(-(size_t)1, -slab->size);
+	mapped_count(-(size_t)1, -slab->size, 0);
 	os_unmap((void *)slab->base, slab->size);
 }
 
 static bool run_resize(struct slab *slab, size_t size)
 {
-	uint32_t n = frames_of(size), old = slab->nr_frames;
+	uint32_t n, old = slab->nr_frames;
 
-	if (n > FRAME_RUN_MAX)
+	if (!fits_run(size, 1))
 		return false;
+	n = frames_of(size);
 	if (n > old && !frame_extend((void *)slab->base, old, n - old))
 		return false;
 	slab->nr_frames = n;
@@ -134,7 +141,7 @@ static bool mapped_resize(struct slab *slab, size_t size)
 	if (!os_resize((void *)slab->base, old, size))
 		return false;
 	slab->size = size;
-	mapped_count(0, size - old);
+	mapped_count(0, size - old, size);
 	return true;
 }
 
@@ -159,7 +166,7 @@ static void *move_to_mapping(struct slab *slab, size_t size)
 		return NULL;
 	}
 	slab_set_large(virt_to_slab(to), FRAME_MAPPED, to, 0, size);
-	mapped_count(kind == FRAME_RUN ? 1 : 0, size - old);
+	mapped_count(kind == FRAME_RUN ? 1 : 0, size - old, size);
 	return to;
 }
 
@@ -187,4 +194,27 @@ void *large_realloc(struct slab *slab, size_t size)
 	if (size >= MOVE_PAGES_MIN && slab->size >= MOVE_PAGES_MIN / 4)
 		to = move_to_mapping(slab, size);
 	return to ? to : move_by_copy(slab, size);
+}
+
+/* Does a large object that starts in this frame hold the address? */
+static bool covers(const struct slab *slab, uintptr_t addr)
+{
+	return is_large(slab) && addr - slab->base < slab->size;
+}
+
+struct slab *large_find(const void *p)
+{
+	uintptr_t addr = (uintptr_t)p, at = addr & ~(FRAME_SIZE - 1);
+	size_t longest = atomic_load_explicit(&large_mapped.longest, memory_order_relaxed);
+	size_t frames = frame_is_ours(p) ? FRAME_RUN_MAX : longest / FRAME_SIZE + 1;
+
+	if (addr >> OS_ADDRESS_BITS)
+		return NULL;
+	for (; frames-- && at; at -= FRAME_SIZE) {
+		struct slab *slab = virt_to_slab((void *)at);
+
+		if (slab->kind != FRAME_NONE)
+			return covers(slab, addr) ? slab : NULL;
+	}
+	return NULL;
 }

@@ -10,6 +10,11 @@
 
 #include "types.h"
 
+static inline bool is_large(const struct slab *slab)
+{
+	return slab->kind == FRAME_RUN || slab->kind == FRAME_MAPPED;
+}
+
 /* `align`: a power of two. Sets *zeroed where the object reads as zero. NULL: out of memory. */
 void *large_alloc(size_t size, size_t align, bool *zeroed);
 /* p is the start of the object. */
@@ -17,10 +22,14 @@ void large_free(struct slab *slab);
 /* Grows or shrinks; moves pages, not bytes, where it pays. NULL: out of memory, the object is as it was. */
 void *large_realloc(struct slab *slab, size_t size);
 
+/* The large object that p points into, behind its first frame; NULL: none. A long search, for reports. */
+struct slab *large_find(const void *p);
+
 /* Large objects that have a mapping of their own: how many, and their bytes. */
 struct large_mapped {
 	_Atomic size_t count;
 	_Atomic size_t bytes;
+	_Atomic size_t longest; /* bytes; of any that there ever was */
 };
 extern struct large_mapped large_mapped __attribute__((visibility("hidden")));
 

@@ -12,8 +12,8 @@
 #include "types.h"
 
 struct address_map {
-	struct slab none[SECTION_FRAMES];    /* never written, so it costs no memory */
-	uintptr_t delta[NR_SECTIONS];	     /* CAS from 0, then const */
+	struct slab none[SECTION_FRAMES]; /* never written, so it costs no memory */
+	uintptr_t delta[NR_SECTIONS];	  /* CAS from 0, then const */
 };
 
 extern struct address_map address_map __attribute__((visibility("hidden")));

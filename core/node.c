@@ -15,7 +15,7 @@ void list_partial(struct kmem_cache_node *n, struct slab *slab)
 static bool should_discard(const struct kmem_cache_node *n, const struct slab *slab)
 {
 	return slab->inuse == 0 && atomic_load_explicit(&n->nr_partial, memory_order_relaxed) >=
-					       slab->cache->min_partial;
+					   slab->cache->min_partial;
 }
 
 void put_slab(struct kmem_cache_node *n, struct slab *slab)

@@ -22,10 +22,10 @@ static const struct option {
 	uint32_t *value;
 	const char *words[MAX_WORDS]; /* in the order of the enum */
 } table[] = {
-	{ "on_error", &options.on_error, { "abort", "report", "ignore" } },
-	{ "foreign", &options.foreign, { "forward", "report", "ignore" } },
-	{ "stats", &options.stats, { "0", "1" } },
-	{ "purge_delay", &options.purge_delay_ms, { NULL } },
+	{"on_error", &options.on_error, {"abort", "report", "ignore"}},
+	{"foreign", &options.foreign, {"forward", "report", "ignore"}},
+	{"stats", &options.stats, {"0", "1"}},
+	{"purge_delay", &options.purge_delay_ms, {NULL}},
 };
 #define NR_OPTIONS (sizeof(table) / sizeof(table[0]))
 
@@ -84,15 +84,20 @@ static const char *nearest(struct word w, const char *const *words, size_t strid
 	return best;
 }
 
-static void complain(const char *what, struct word w, const char *hint_text, const char *hint)
+static void complain(const char *what, struct word w, const char *key, const char *hint_text,
+		     const char *hint)
 {
-	struct text line = { 0 };
+	struct text line = {0};
 
 	text_add(&line, "uslub: USLUB: ");
 	text_add(&line, what);
 	text_add(&line, " '");
 	text_add_n(&line, w.s, w.len < 64 ? w.len : 64);
 	text_add(&line, "'");
+	if (key) {
+		text_add(&line, " for ");
+		text_add(&line, key);
+	}
 	text_add(&line, hint_text);
 	text_add(&line, hint);
 	text_write_line(&line, STDERR_FD);
@@ -117,7 +122,7 @@ static void set_option(const struct option *o, struct word value)
 {
 	if (!o->words[0]) {
 		if (!parse_number(value, o->value))
-			complain("bad number", value, " for ", o->key);
+			complain("bad number", value, o->key, ", it takes 0 to 4294967295", "");
 		return;
 	}
 	for (uint32_t i = 0; i < MAX_WORDS && o->words[i]; i++) {
@@ -126,13 +131,13 @@ static void set_option(const struct option *o, struct word value)
 			return;
 		}
 	}
-	complain("unknown value", value, ", the nearest is ",
+	complain("unknown value", value, o->key, ", the nearest is ",
 		 nearest(value, o->words, sizeof(o->words[0]), MAX_WORDS));
 }
 
 static void parse_pair(struct word pair)
 {
-	struct word key = { pair.s, 0 }, value;
+	struct word key = {pair.s, 0}, value;
 
 	while (key.len < pair.len && pair.s[key.len] != ':')
 		key.len++;
@@ -140,7 +145,7 @@ static void parse_pair(struct word pair)
 		if (!word_is(key, table[i].key))
 			continue;
 		if (key.len == pair.len) {
-			complain("no value for", key, ", write it as key:value", "");
+			complain("no value for", key, NULL, ", write it as key:value", "");
 			return;
 		}
 		value.s = key.s + key.len + 1;
@@ -148,14 +153,14 @@ static void parse_pair(struct word pair)
 		set_option(&table[i], value);
 		return;
 	}
-	complain("unknown key", key, ", the nearest is ",
+	complain("unknown key", key, NULL, ", the nearest is ",
 		 nearest(key, &table[0].key, sizeof(table[0]), NR_OPTIONS));
 }
 
 void options_parse(const char *text)
 {
 	while (*text) {
-		struct word pair = { text, 0 };
+		struct word pair = {text, 0};
 
 		while (text[pair.len] && text[pair.len] != ',')
 			pair.len++;

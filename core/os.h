@@ -40,8 +40,8 @@ bool os_move(void *from, size_t old_size, void *to, size_t new_size);
 /* The page will read as zero in the child of a fork. */
 bool os_wipe_on_fork(void *addr, size_t size);
 
-/* Fills `vec` (a byte a page) where the range is mapped; false where it isn't. */
-bool os_resident(const void *addr, size_t size, unsigned char *vec);
+/* Can the eight bytes at addr be read? */
+bool os_is_readable(const void *addr);
 size_t os_page_size(void);
 /* RLIMIT_AS; SIZE_MAX where there is none. */
 size_t os_address_limit(void);

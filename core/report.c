@@ -34,7 +34,7 @@ static void report(struct text *line, const char *what, const void *p)
 
 void report_bug(const char *where, const char *what, const void *p)
 {
-	struct text line = { 0 };
+	struct text line = {0};
 
 	if (options.on_error == ON_ERROR_IGNORE)
 		return;
@@ -45,7 +45,7 @@ void report_bug(const char *where, const char *what, const void *p)
 
 void report_object(const struct kmem_cache *s, const char *what, const void *p)
 {
-	struct text line = { 0 };
+	struct text line = {0};
 
 	if (!s) {
 		report_bug("large", what, p);

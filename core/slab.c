@@ -13,7 +13,8 @@ static void slab_check(union slab_remote old, union slab_remote new)
 {
 	static const unsigned char allowed[] = {
 		[SLAB_FREE] = 1 << SLAB_OWNED,
-		[SLAB_OWNED] = 1 << SLAB_OWNED | 1 << SLAB_FULL | 1 << SLAB_PARTIAL | 1 << SLAB_FREE,
+		[SLAB_OWNED] = 1 << SLAB_OWNED | 1 << SLAB_FULL | 1 << SLAB_PARTIAL |
+			       1 << SLAB_FREE,
 		[SLAB_FULL] = 1 << SLAB_OWNED | 1 << SLAB_PARTIAL,
 		[SLAB_PARTIAL] = 1 << SLAB_PARTIAL | 1 << SLAB_OWNED,
 	};
@@ -21,7 +22,7 @@ static void slab_check(union slab_remote old, union slab_remote new)
 	assert(old.state <= SLAB_PARTIAL && new.state <= SLAB_PARTIAL);
 	assert(allowed[old.state] & 1 << new.state);
 	assert((new.head == 0) == (new.count == 0));
-	assert((new.state != SLAB_FULL && new.state != SLAB_FREE) || new.head == 0);
+	assert((new.state != SLAB_FULL &&new.state != SLAB_FREE) || new.head == 0);
 }
 #else
 static inline void slab_check(union slab_remote old, union slab_remote new)
@@ -64,7 +65,8 @@ static inline struct free_object *remote_first(struct slab *slab, union slab_rem
 {
 	if (!r.head)
 		return NULL;
-	return object_to_free(slab->cache, (void *)(slab->base + (uintptr_t)(r.head - 1) * MIN_ALIGN));
+	return object_to_free(slab->cache,
+			      (void *)(slab->base + (uintptr_t)(r.head - 1) * MIN_ALIGN));
 }
 
 static void slab_set_tails(struct slab *slab, uint8_t kind)

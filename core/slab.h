@@ -79,7 +79,7 @@ enum free_result {
 	FREE_PUSHED,  /* onto the remote list */
 	FREE_EMPTIED, /* the same, and the slab, on a node's list, has no object in use any more */
 	FREE_ADOPTED, /* the slab was full; it is OWNED by the caller now, who has the objects in hand */
-	FREE_LISTED,  /* the slab was full; it is PARTIAL now, the caller must put it onto the node's list */
+	FREE_LISTED, /* the slab was full; it is PARTIAL now, the caller must put it onto the node's list */
 };
 
 /* Objects of one slab, linked. */
@@ -89,7 +89,8 @@ struct free_chain {
 };
 
 /* Frees from outside the owner's lock: another thread's, or a nested call's. Never waits. */
-enum free_result slab_free_remote(struct slab *slab, const struct free_chain *chain, bool may_adopt);
+enum free_result slab_free_remote(struct slab *slab, const struct free_chain *chain,
+				  bool may_adopt);
 
 /* OWNED -> FULL; the slab has no free object. False: a remote free came first, it is still owned. */
 bool __slab_release_full(struct slab *slab);

@@ -50,14 +50,16 @@ static void subtract_sheaves(struct heap_stats *heap, struct cache_stats *caches
 {
 	const struct kmem_cache *s;
 
-	for_each_cache(s, i) {
+	for_each_cache(s, i)
+	{
 		uint64_t n = thread_count_free(s);
 
 		heap->small_used -= n * s->object_size;
 		heap->small_free += n * s->object_size;
 		heap->nr_free_slots += n;
 		if (caches)
-			caches[i].active_objs -= n < caches[i].active_objs ? n : caches[i].active_objs;
+			caches[i].active_objs -= n < caches[i].active_objs ? n
+									   : caches[i].active_objs;
 	}
 }
 
@@ -131,7 +133,7 @@ bool cache_has_objects(const struct kmem_cache *s)
 
 static void print_cache(int fd, const struct kmem_cache *s, const struct cache_stats *c)
 {
-	struct text t = { 0 };
+	struct text t = {0};
 
 	text_add_cache_name(&t, s);
 	text_pad(&t, 17);
@@ -149,7 +151,7 @@ static void print_cache(int fd, const struct kmem_cache *s, const struct cache_s
 
 static void print_total(int fd, const char *name, uint64_t count, uint64_t bytes)
 {
-	struct text t = { 0 };
+	struct text t = {0};
 
 	text_add(&t, "# ");
 	text_add(&t, name);
@@ -161,7 +163,7 @@ static void print_total(int fd, const char *name, uint64_t count, uint64_t bytes
 
 static void print_totals(int fd, const struct heap_stats *heap)
 {
-	struct text t = { 0 };
+	struct text t = {0};
 
 	text_add(&t, "# total");
 	text_pad(&t, 31);
@@ -181,7 +183,7 @@ void stats_print(int fd)
 {
 	size_t size = MAX_CACHES * sizeof(struct cache_stats);
 	struct cache_stats *caches = os_map(size);
-	struct text t = { 0 };
+	struct text t = {0};
 	struct heap_stats heap;
 	struct kmem_cache *s;
 
@@ -193,7 +195,8 @@ void stats_print(int fd)
 			     "<pagesperslab> : tunables <limit> <batchcount> <sharedfactor> : "
 			     "slabdata <active_slabs> <num_slabs> <sharedavail>");
 		text_write_line(&t, fd);
-		for_each_cache(s, i) {
+		for_each_cache(s, i)
+		{
 			if (caches[i].num_slabs)
 				print_cache(fd, s, &caches[i]);
 		}

@@ -16,13 +16,13 @@ struct cache_stats {
 };
 
 struct heap_stats {
-	uint64_t small_used;   /* bytes of objects in use, by the sizes of their caches */
-	uint64_t small_free;   /* bytes of slabs beside them */
+	uint64_t small_used; /* bytes of objects in use, by the sizes of their caches */
+	uint64_t small_free; /* bytes of slabs beside them */
 	uint64_t runs, run_bytes;
 	uint64_t mapped, mapped_bytes;
-	uint64_t threads;      /* records, of live threads and ended ones */
-	uint64_t reserved;     /* bytes of address space for frames */
-	uint64_t free_frames;  /* free frames whose pages the kernel has not got back yet */
+	uint64_t threads;	/* records, of live threads and ended ones */
+	uint64_t reserved;	/* bytes of address space for frames */
+	uint64_t free_frames;	/* free frames whose pages the kernel has not got back yet */
 	uint64_t nr_free_slots; /* free objects, and such frames */
 };
 

@@ -23,7 +23,8 @@ _Thread_local struct thread *current_thread = &thread_fresh;
 
 static struct frame_stack ended;
 static _Atomic(struct thread *) all_threads;
-static _Atomic(_Atomic uint32_t *) fork_page; /* its first word: 1; 0 in a child that has to take over */
+static _Atomic(_Atomic uint32_t *)
+	fork_page; /* its first word: 1; 0 in a child that has to take over */
 
 static void fork_page_create(void)
 {
@@ -59,8 +60,8 @@ static struct thread *thread_create(void)
 	frame->kind = FRAME_THREAD;
 	t->all = atomic_load_explicit(&all_threads, memory_order_relaxed);
 	/* Release pairs with the acquire in for_each_thread(): publishes *t. */
-	while (!atomic_compare_exchange_weak_explicit(&all_threads, &t->all, t, memory_order_release,
-						      memory_order_relaxed))
+	while (!atomic_compare_exchange_weak_explicit(&all_threads, &t->all, t,
+						      memory_order_release, memory_order_relaxed))
 		;
 	return t;
 }
@@ -121,8 +122,7 @@ void thread_flush_all(struct thread *t)
 {
 	struct kmem_cache *s;
 
-	for_each_cache(s, i)
-		thread_flush(t, s);
+	for_each_cache(s, i) thread_flush(t, s);
 }
 
 void thread_check_destroyed(struct thread *t)
@@ -133,7 +133,8 @@ void thread_check_destroyed(struct thread *t)
 	if (likely(t->destroyed_seen == destroyed))
 		return;
 	t->destroyed_seen = destroyed;
-	for_each_cache(s, i) {
+	for_each_cache(s, i)
+	{
 		if (!s->refcount)
 			thread_flush(t, s);
 	}
@@ -153,8 +154,7 @@ uint32_t thread_count_free(const struct kmem_cache *s)
 	uint32_t n = 0;
 	struct thread *t;
 
-	for_each_thread(t)
-		n += sheaf_length(t, s);
+	for_each_thread(t) n += sheaf_length(t, s);
 	return n;
 }
 
@@ -162,7 +162,8 @@ bool thread_has_free(const struct kmem_cache *s, const struct free_object *fo)
 {
 	struct thread *t;
 
-	for_each_thread(t) {
+	for_each_thread(t)
+	{
 		if (freelist_has(thread_cpu(t, s->cpu_offset)->freelist, fo, s->sheaf))
 			return true;
 	}
@@ -181,7 +182,8 @@ static void thread_take_over(void)
 {
 	struct thread *t;
 
-	for_each_thread(t) {
+	for_each_thread(t)
+	{
 		if (t == current_thread ||
 		    atomic_load_explicit(&t->state, memory_order_relaxed) != THREAD_LIVE)
 			continue;

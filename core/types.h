@@ -96,9 +96,9 @@ enum slab_list { LIST_NONE, LIST_PARTIAL, LIST_FULL };
 union slab_remote {
 	uint64_t word;
 	struct {
-		uint32_t head;	   /* first object: (offset in the slab / 16) + 1; 0: empty */
-		uint16_t count;	   /* objects on the list */
-		uint8_t state;	   /* enum slab_state */
+		uint32_t head;	    /* first object: (offset in the slab / 16) + 1; 0: empty */
+		uint16_t count;	    /* objects on the list */
+		uint8_t state;	    /* enum slab_state */
 		uint8_t generation; /* of collections: tells an unchanged list from one come back */
 	};
 };
@@ -120,12 +120,12 @@ struct slab {
 	struct slab *prev;
 
 	/* Everybody's line. */
-	_Atomic uint64_t remote;   /* CAS; union slab_remote */
-	_Atomic uint32_t link;	   /* frame number of the next on a frame_stack */
-	uint32_t nr_frames;	   /* const; of the slab or run, of a tail: how far back the first is */
-	struct kmem_cache *cache;  /* const; NULL for large objects */
-	uintptr_t base;		   /* const; address of the first frame */
-	size_t size;		   /* large object: usable bytes; its holder's, as realloc's are */
+	_Atomic uint64_t remote; /* CAS; union slab_remote */
+	_Atomic uint32_t link;	 /* frame number of the next on a frame_stack */
+	uint32_t nr_frames; /* const; of the slab or run, of a tail: how far back the first is */
+	struct kmem_cache *cache; /* const; NULL for large objects */
+	uintptr_t base;		  /* const; address of the first frame */
+	size_t size;		  /* large object: usable bytes; its holder's, as realloc's are */
 } __attribute__((aligned(128)));
 static_assert(sizeof(struct slab) == 128, "virt_to_slab() shifts by it");
 
@@ -167,40 +167,43 @@ struct kmem_cache_node {
 } cacheline_aligned;
 
 struct kmem_cache {
-	uint32_t size;		/* const; distance of two objects */
-	uint32_t object_size;	/* const; what a caller may use */
-	uint32_t offset;	/* const; of the freelist link; behind the object where it has a ctor */
-	uint32_t objects;	/* const; in a slab */
-	uint64_t inverse;	/* const; see slab_object_ok() */
-	uint64_t residue;	/* const; size * inverse mod 2^64 */
-	uint16_t cpu_offset;	/* const; of kmem_cache_cpu in struct thread */
-	uint16_t lists_offset;	/* const; of kmem_cache_lists in struct thread */
-	uint16_t nr_frames;	/* const; of a slab */
-	uint16_t max_owned;	/* const; slabs that a thread keeps on each of its lists */
-	uint16_t sheaf;		/* const; objects that a thread's sheaf holds */
-	uint32_t align;		/* const */
-	uint32_t min_partial;	/* const; empty slabs are kept while a node has fewer partial ones */
+	uint32_t size;	      /* const; distance of two objects */
+	uint32_t object_size; /* const; what a caller may use */
+	uint32_t offset;  /* const; of the freelist link; behind the object where it has a ctor */
+	uint32_t objects; /* const; in a slab */
+	uint64_t inverse; /* const; see slab_object_ok() */
+	uint64_t residue; /* const; size * inverse mod 2^64 */
+	uint16_t cpu_offset;   /* const; of kmem_cache_cpu in struct thread */
+	uint16_t lists_offset; /* const; of kmem_cache_lists in struct thread */
+	uint16_t nr_frames;    /* const; of a slab */
+	uint16_t max_owned;    /* const; slabs that a thread keeps on each of its lists */
+	uint16_t sheaf;	       /* const; objects that a thread's sheaf holds */
+	uint32_t align;	       /* const */
+	uint32_t min_partial;  /* const; empty slabs are kept while a node has fewer partial ones */
 	struct kmem_cache_node *node; /* const */
-	void (*ctor)(void *);	/* const; NULL where none */
-	char name[32];		/* const; "": kmalloc-SIZE */
-	uint32_t flags;		/* const; of creation */
-	uint32_t refcount;	/* slab_mutex; aliases share the cache; 0: destroyed */
-	_Atomic uint32_t nr_slabs; /* of user caches, whose slot is free again at 0 */
+	void (*ctor)(void *);	      /* const; NULL where none */
+	char name[32];		      /* const; "": kmalloc-SIZE */
+	uint32_t flags;		      /* const; of creation */
+	uint32_t refcount;	      /* slab_mutex; aliases share the cache; 0: destroyed */
+	_Atomic uint32_t nr_slabs;    /* of user caches, whose slot is free again at 0 */
 };
 
 /* What a thread has of a cache; the fast path's part. Zero until the thread first uses the cache. */
 struct kmem_cache_cpu {
-	uintptr_t local_lock; /* == address of the thread: free; else the holder's stack pointer, or 0 */
+	uintptr_t
+		local_lock; /* == address of the thread: free; else the holder's stack pointer, or 0 */
 	struct free_object *freelist; /* under local_lock; the sheaf */
-	struct slab *slab;    /* under local_lock; the sheaf is filled from it; slab_none: none */
-	uint32_t room;	      /* under local_lock; objects that the sheaf can still take, never 0 */
+	struct slab *slab; /* under local_lock; the sheaf is filled from it; slab_none: none */
+	uint32_t room;	   /* under local_lock; objects that the sheaf can still take, never 0 */
 };
 
 /* The slow path's part. All under the local_lock; the lists are circular and go through slab->next. */
 struct kmem_cache_lists {
 	struct slab *partial; /* have free objects; the first is used next */
-	struct slab *full;    /* kept although full, so that local frees need no CAS; the oldest first */
-	struct free_object *flushing; /* what a flush has taken from the sheaf and not yet put away */
+	struct slab
+		*full; /* kept although full, so that local frees need no CAS; the oldest first */
+	struct free_object
+		*flushing; /* what a flush has taken from the sheaf and not yet put away */
 	uint16_t nr_partial;
 	uint16_t nr_full;
 	uint16_t nr_empty; /* partial ones with no object in use */
@@ -216,8 +219,8 @@ enum thread_state { THREAD_ENDED, THREAD_LIVE };
  * it holds no slab.
  */
 struct thread {
-	uintptr_t never_free;	 /* const, 0: read as a local_lock by whom the fast path is not for */
-	struct thread *all;	 /* const; next in the registry of all records */
+	uintptr_t never_free; /* const, 0: read as a local_lock by whom the fast path is not for */
+	struct thread *all;   /* const; next in the registry of all records */
 	_Atomic uint32_t state;	 /* CAS; enum thread_state */
 	uint32_t destroyed_seen; /* owner; destroyed caches that it has flushed, as counted */
 
@@ -227,7 +230,8 @@ struct thread {
 	struct kmem_cache_lists user_lists[NR_USER_CACHES];
 } cacheline_aligned;
 static_assert(sizeof(struct thread) <= FRAME_SIZE, "a record is one frame");
-static_assert(offsetof(struct thread, user_cpu) <= 2 * 4096, "of its record a thread touches two pages");
+static_assert(offsetof(struct thread, user_cpu) <= 2 * 4096,
+	      "of its record a thread touches two pages");
 
 /*
  * A relaxed load of a word that another thread may be storing. Compilers make a load of its own of every

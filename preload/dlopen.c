@@ -22,7 +22,7 @@ static void *(*find_dlopen(void))(const char *, int)
 	return real_dlopen;
 }
 
-EXPORT __attribute__((optimize("O2"))) void *dlopen(const char *file, int flags)
+EXPORT void *dlopen(const char *file, int flags)
 {
 	return find_dlopen()(file, flags & ~RTLD_DEEPBIND);
 }

@@ -33,13 +33,6 @@ void foreign_init(void)
 	*(void **)&libc.usable_size = dlsym(RTLD_NEXT, "malloc_usable_size");
 }
 
-static bool is_mapped(uintptr_t addr)
-{
-	unsigned char resident;
-
-	return os_resident((void *)(addr & ~(os_page_size() - 1)), 1, &resident);
-}
-
 /* The words before p, if they look like those of a chunk of glibc's. */
 static bool is_libc_chunk(void *p)
 {
@@ -47,7 +40,7 @@ static bool is_libc_chunk(void *p)
 	size_t word, before, size;
 
 	if (addr % 16 || addr < os_page_size() || addr >> OS_ADDRESS_BITS ||
-	    !is_mapped(addr - 16) || !is_mapped(addr))
+	    !os_is_readable((char *)p - 16) || !os_is_readable((char *)p - 8))
 		return false;
 	memcpy(&word, (char *)p - sizeof(word), sizeof(word));
 	memcpy(&before, (char *)p - 2 * sizeof(word), sizeof(before));
@@ -55,7 +48,7 @@ static bool is_libc_chunk(void *p)
 	if (word & CHUNK_MAPPED)
 		return ((addr - 16 - before) | (before + size)) % os_page_size() == 0;
 	return size >= CHUNK_MIN && size % 16 == 0 && size >> OS_ADDRESS_BITS == 0 &&
-	       is_mapped(addr + size - 16);
+	       os_is_readable((char *)p + size - 16);
 }
 
 /* False: the caller leaves p alone. */

@@ -69,13 +69,15 @@ static void print_sizes(FILE *out, const struct cache_stats *caches)
 	const struct kmem_cache *s;
 
 	fputs("<sizes>\n", out);
-	for_each_cache(s, i) {
+	for_each_cache(s, i)
+	{
 		const struct cache_stats *c = &caches[i];
 
 		if (c->num_slabs)
 			fprintf(out,
-				"  <size from=\"%u\" to=\"%u\" total=\"%" PRIu64 "\" count=\"%" PRIu64
-				"\" active=\"%" PRIu64 "\" slabs=\"%" PRIu64 "\"/>\n",
+				"  <size from=\"%u\" to=\"%u\" total=\"%" PRIu64
+				"\" count=\"%" PRIu64 "\" active=\"%" PRIu64 "\" slabs=\"%" PRIu64
+				"\"/>\n",
 				s->object_size, s->object_size,
 				(c->num_objs - c->active_objs) * s->object_size,
 				c->num_objs - c->active_objs, c->active_objs, c->num_slabs);
@@ -145,8 +147,9 @@ EXPORT int mallopt(int parameter, int value)
 	case M_MXFAST:
 		return value >= 0 && (size_t)value <= 80 * sizeof(size_t) / 4;
 	case M_CHECK_ACTION:
-		options.on_error = value & 2 ? ON_ERROR_ABORT :
-				   value & 1 ? ON_ERROR_REPORT : ON_ERROR_IGNORE;
+		options.on_error = value & 2   ? ON_ERROR_ABORT
+				   : value & 1 ? ON_ERROR_REPORT
+					       : ON_ERROR_IGNORE;
 		return 1;
 	default:
 		return 0;

@@ -14,7 +14,7 @@ static_assert(CACHE_NO_MERGE == USLUB_NO_MERGE, "one bit, two names");
 EXPORT struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align,
 					    unsigned int flags, void (*ctor)(void *object))
 {
-	struct cache_args args = { name, size, align, flags, ctor };
+	struct cache_args args = {name, size, align, flags, ctor};
 
 	if (args.align < MIN_ALIGN && (!align || is_power_of_two(align)))
 		args.align = MIN_ALIGN;

@@ -12,131 +12,133 @@
 #include "core/report.h"
 
 #include <dlfcn.h>
-#include <stdlib.h>
+#include <link.h>
 
 struct nothrow;
 
-/* C++ runtimes that may have been loaded without making their names global. */
-static const char *const runtimes[] = { "libstdc++.so.6", "libc++.so.1", "libc++abi.so.1" };
-
-static void *runtime_symbol(const char *name)
+/* A runtime that the program has, or the one that the caller's object was linked with. */
+static void *runtime_symbol(const char *name, const void *caller)
 {
-	void *symbol = dlsym(RTLD_NEXT, name);
+	void *symbol = dlsym(RTLD_NEXT, name), *handle;
+	struct link_map *map;
+	Dl_info info;
 
-	for (size_t i = 0; !symbol && i < sizeof(runtimes) / sizeof(runtimes[0]); i++) {
-		void *handle = dlopen(runtimes[i], RTLD_LAZY | RTLD_NOLOAD);
-
-		if (handle) {
-			symbol = dlsym(handle, name);
-			dlclose(handle);
-		}
+	if (symbol || !dladdr1(caller, &info, (void **)&map, RTLD_DL_LINKMAP))
+		return symbol;
+	handle = dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD);
+	if (handle) {
+		symbol = dlsym(handle, name);
+		dlclose(handle);
 	}
 	return symbol;
 }
 
 typedef void (*new_handler)(void);
 
-static new_handler get_handler(void)
+static new_handler get_handler(const void *caller)
 {
 	new_handler (*get)(void);
 
-	*(void **)&get = runtime_symbol("_ZSt15get_new_handlerv");
+	*(void **)&get = runtime_symbol("_ZSt15get_new_handlerv", caller);
 	return get ? get() : NULL;
 }
 
-static _Noreturn void throw_bad_alloc(void)
+static _Noreturn void throw_bad_alloc(const void *caller)
 {
 	void (*throw_it)(void);
 
-	*(void **)&throw_it = runtime_symbol("_ZSt17__throw_bad_allocv");
-	if (!throw_it)
-		*(void **)&throw_it = runtime_symbol("_ZNSt3__117__throw_bad_allocEv");
+	*(void **)&throw_it = runtime_symbol("_ZSt17__throw_bad_allocv", caller);
 	if (throw_it)
 		throw_it();
-	report_bug("new", "out of memory, and no C++ runtime to throw bad_alloc; caller", NULL);
+	report_bug("new", "out of memory, and no C++ runtime to throw bad_alloc; called from",
+		   caller);
 	abort();
 }
 
+/* NULL for an alignment that is none, too: as libstdc++ has it, that is out of memory at once. */
 static inline void *allocate(size_t size, size_t align)
 {
-	return align <= MIN_ALIGN ? kmalloc(size) : kmalloc_aligned(size, align);
+	if (align <= MIN_ALIGN)
+		return kmalloc(size);
+	return is_power_of_two(align) ? kmalloc_aligned(size, align) : NULL;
 }
 
-static noinline void *new_failed(size_t size, size_t align)
+static noinline void *new_failed(size_t size, size_t align, const void *caller)
 {
 	void *p;
 
 	do {
-		new_handler handler = get_handler();
+		new_handler handler = get_handler(caller);
 
-		if (!handler)
-			throw_bad_alloc();
+		if (!handler || !is_power_of_two(align))
+			throw_bad_alloc(caller);
 		handler();
 		p = allocate(size, align);
 	} while (!p);
 	return p;
 }
 
-static inline void *new_or_throw(size_t size, size_t align)
-{
-	void *p = allocate(size, align);
-
-	return likely(p) ? p : new_failed(size, align);
-}
-
 /*
  * With a new-handler, which may throw, the runtime's own operator of the same name is asked: it calls the
  * throwing one, ours, and catches what C cannot. Without one the answer is known.
  */
-static noinline void *nothrow_failed(size_t size, const struct nothrow *tag, const char *name)
+static noinline void *nothrow_failed(size_t size, const struct nothrow *tag, const char *name,
+				     const void *caller)
 {
 	void *(*next)(size_t, const struct nothrow *);
 
-	if (!get_handler())
+	if (!get_handler(caller))
 		return NULL;
-	*(void **)&next = runtime_symbol(name);
+	*(void **)&next = runtime_symbol(name, caller);
 	return next ? next(size, tag) : NULL;
 }
 
 static noinline void *nothrow_aligned_failed(size_t size, size_t align, const struct nothrow *tag,
-					     const char *name)
+					     const char *name, const void *caller)
 {
 	void *(*next)(size_t, size_t, const struct nothrow *);
 
-	if (!get_handler())
+	if (!is_power_of_two(align) || !get_handler(caller))
 		return NULL;
-	*(void **)&next = runtime_symbol(name);
+	*(void **)&next = runtime_symbol(name, caller);
 	return next ? next(size, align, tag) : NULL;
 }
 
-#define OPERATOR_NEW(name)                             \
-	EXPORT void *name(size_t size);                \
-	EXPORT void *name(size_t size)                 \
-	{                                              \
-		return new_or_throw(size, MIN_ALIGN);  \
+#define CALLER __builtin_return_address(0)
+
+#define OPERATOR_NEW(name)                                                  \
+	EXPORT void *name(size_t size);                                     \
+	EXPORT void *name(size_t size)                                      \
+	{                                                                   \
+		void *p = kmalloc(size);                                    \
+                                                                            \
+		return likely(p) ? p : new_failed(size, MIN_ALIGN, CALLER); \
 	}
-#define OPERATOR_NEW_ALIGNED(name)                     \
-	EXPORT void *name(size_t size, size_t align);  \
-	EXPORT void *name(size_t size, size_t align)   \
-	{                                              \
-		return new_or_throw(size, align);      \
+#define OPERATOR_NEW_ALIGNED(name)                                      \
+	EXPORT void *name(size_t size, size_t align);                   \
+	EXPORT void *name(size_t size, size_t align)                    \
+	{                                                               \
+		void *p = allocate(size, align);                        \
+                                                                        \
+		return likely(p) ? p : new_failed(size, align, CALLER); \
 	}
-#define OPERATOR_NEW_NOTHROW(name)                                       \
-	EXPORT void *name(size_t size, const struct nothrow *tag);       \
-	EXPORT void *name(size_t size, const struct nothrow *tag)        \
-	{                                                                \
-		void *p = kmalloc(size);                                 \
-                                                                         \
-		return likely(p) ? p : nothrow_failed(size, tag, #name); \
+#define OPERATOR_NEW_NOTHROW(name)                                               \
+	EXPORT void *name(size_t size, const struct nothrow *tag);               \
+	EXPORT void *name(size_t size, const struct nothrow *tag)                \
+	{                                                                        \
+		void *p = kmalloc(size);                                         \
+                                                                                 \
+		return likely(p) ? p : nothrow_failed(size, tag, #name, CALLER); \
 	}
-#define OPERATOR_NEW_ALIGNED_NOTHROW(name)                                                    \
-	EXPORT void *name(size_t size, size_t align, const struct nothrow *tag);              \
-	EXPORT void *name(size_t size, size_t align, const struct nothrow *tag)               \
-	{                                                                                     \
-		void *p = allocate(size, align);                                              \
-                                                                                              \
-		return likely(p) ? p : nothrow_aligned_failed(size, align, tag, #name);       \
+#define OPERATOR_NEW_ALIGNED_NOTHROW(name)                                                      \
+	EXPORT void *name(size_t size, size_t align, const struct nothrow *tag);                \
+	EXPORT void *name(size_t size, size_t align, const struct nothrow *tag)                 \
+	{                                                                                       \
+		void *p = allocate(size, align);                                                \
+                                                                                                \
+		return likely(p) ? p : nothrow_aligned_failed(size, align, tag, #name, CALLER); \
 	}
+
 /* Size, alignment and tag are the caller's word, and not needed. */
 #define UNUSED __attribute__((unused))
 #define OPERATOR_DELETE(name, parameters) \

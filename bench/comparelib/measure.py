@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""Runs the benchmark binary: a process for every row, allocator and round."""
+
+import json
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from comparelib.allocators import Allocator, BenchError
+
+# Far more than any row takes: a hang is to be reported, not waited for.
+PROCESS_TIMEOUT = 180
+
+
+@dataclass
+class Row:
+    """One workload at one size, and what it took: ns per operation, a figure for each round."""
+
+    name: str
+    times: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def threads(self) -> int:
+        found = re.search(r"/threads:(\d+)$", self.name)
+        return int(found.group(1)) if found else 1
+
+    @property
+    def title(self) -> str:
+        """The name without Google Benchmark's suffixes: pair/lifo/64, pair/lifo/64 x2."""
+        base = re.sub(r"(/real_time)?(/threads:\d+)?$", "", self.name)
+        return base if self.threads == 1 else f"{base} x{self.threads}"
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure."""
+
+    rounds: int
+    repetitions: int  # in each process; their median counts
+    seconds: float  # for each repetition
+
+
+def run_binary(binary: Path, allocator: Allocator, arguments: list[str]) -> str:
+    try:
+        done = subprocess.run(
+            [str(binary), *arguments],
+            env=allocator.environment(),
+            capture_output=True,
+            text=True,
+            timeout=PROCESS_TIMEOUT,
+            check=False,
+        )
+    except OSError as error:
+        raise BenchError(f"{binary}: cannot run: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise BenchError(f"no end after {PROCESS_TIMEOUT} s") from error
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        raise BenchError(f"died of {name}. {done.stderr[-500:].strip()}")
+    if done.returncode > 0:
+        raise BenchError(f"exit status {done.returncode}. {done.stderr[-500:].strip()}")
+    return done.stdout
+
+
+def list_rows(binary: Path, pattern: str) -> list[Row]:
+    bare = Allocator("glibc", None, "")
+    names = run_binary(binary, bare, ["--benchmark_list_tests"]).split()
+    return [Row(name) for name in names if re.search(pattern, name)]
+
+
+def nanoseconds(output: str, row: Row, allocator: Allocator) -> float:
+    """The median of the repetitions in Google Benchmark's JSON, per operation and thread."""
+    try:
+        result = json.loads(output)
+        provider = result["context"]["malloc_provider"]
+        runs = [b for b in result["benchmarks"] if b["run_type"] == "iteration"]
+        rates = [b["items_per_second"] for b in runs]
+    except (ValueError, KeyError) as error:
+        raise BenchError(f"unexpected output of the benchmark: {error!r}") from error
+    if not allocator.provides(provider):
+        raise BenchError(f"malloc came from {provider}: the preload had no effect")
+    if not rates or min(rates) <= 0:
+        raise BenchError("the benchmark reported no operations")
+    return row.threads * 1e9 / statistics.median(rates)
+
+
+def measure_once(binary: Path, row: Row, allocator: Allocator, effort: Effort) -> float:
+    arguments = [
+        f"--benchmark_filter=^{row.name}$",
+        f"--benchmark_repetitions={effort.repetitions}",
+        f"--benchmark_min_time={effort.seconds}",
+        "--benchmark_format=json",
+    ]
+    try:
+        return nanoseconds(run_binary(binary, allocator, arguments), row, allocator)
+    except BenchError as error:
+        raise BenchError(f"row {row.name} under {allocator.name}: {error}") from error
+
+
+def contenders(row: Row, allocators: list[Allocator]) -> list[Allocator]:
+    return [a for a in allocators if row.threads == 1 or not a.single_threaded]
+
+
+def rotated(items: list, by: int) -> list:
+    by %= len(items)
+    return items[by:] + items[:by]
+
+
+def measure(binary: Path, rows: list[Row], allocators: list[Allocator], effort: Effort) -> None:
+    """Fills in the rows. The allocators take turns at each row, so that slow drifts of the machine
+    meet all of them; who begins changes with the row and the round."""
+    begin = time.monotonic()
+    for turn in range(effort.rounds):
+        for index, row in enumerate(rows):
+            show_progress(turn * len(rows) + index, effort.rounds * len(rows), begin)
+            for allocator in rotated(contenders(row, allocators), turn + index):
+                figure = measure_once(binary, row, allocator, effort)
+                row.times.setdefault(allocator.name, []).append(figure)
+    show_progress(effort.rounds * len(rows), effort.rounds * len(rows), begin)
+
+
+def show_progress(done: int, total: int, begin: float) -> None:
+    """A line that rewrites itself on a terminal; elsewhere one for each tenth."""
+    spent = time.monotonic() - begin
+    left = spent / done * (total - done) if done else 0
+    text = f"measured {done} of {total} rows in {spent:.0f} s, {left:.0f} s left"
+    if sys.stderr.isatty():
+        print(f"\r{text}   ", end="" if done < total else "\n", file=sys.stderr, flush=True)
+    elif done == total or (done and done * 10 // total != (done - 1) * 10 // total):
+        print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,263 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""How compare reads figures, when it refuses to conclude, and how it says it cannot measure."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+sys.dont_write_bytecode = True
+
+from comparelib import allocators, figures, measure, report  # noqa: E402
+from comparelib.allocators import Allocator, BenchError  # noqa: E402
+from comparelib.measure import Row  # noqa: E402
+
+COMPARE = Path(__file__).resolve().parent / "compare"
+LIBC = Allocator("glibc", None, "")
+
+
+def row(name: str, **times: list) -> Row:
+    return Row(name, times)
+
+
+def level(name: str, floor: float = 1.2) -> Row:
+    """uslub as fast as jemalloc, and @floor times the floor."""
+    return row(name, uslub=[1.0] * 5, jemalloc=[1.0] * 5, floor=[1.0 / floor] * 5)
+
+
+def google_json(provider: str = "/lib/libc.so.6", rates: tuple = (1e8, 2e8, 4e8)) -> str:
+    runs = [{"run_type": "iteration", "items_per_second": rate} for rate in rates]
+    aggregate = {"run_type": "aggregate", "items_per_second": 1.0}
+    return json.dumps(
+        {"context": {"malloc_provider": provider}, "benchmarks": [*runs, aggregate]}
+    )
+
+
+class Ratios(unittest.TestCase):
+    def test_medians_and_spread(self):
+        found = figures.ratio(row("r", uslub=[1, 2, 9], jemalloc=[2, 4, 3]), "jemalloc")
+        self.assertAlmostEqual(found.value, 2 / 3)
+        self.assertEqual((found.low, found.high), (0.5, 3))
+
+    def test_spread_larger_than_difference_is_undecided(self):
+        self.assertTrue(figures.Ratio(1.1, 1.05, 1.3).undecided)
+        self.assertTrue(figures.Ratio(1.0, 1.0, 1.0).undecided)
+        self.assertFalse(figures.Ratio(1.3, 1.2, 1.4).undecided)
+
+    def test_faster_and_slower_are_symmetric(self):
+        self.assertFalse(figures.Ratio(10.0, 8.0, 12.0).undecided)
+        self.assertFalse(figures.Ratio(0.1, 1 / 12, 1 / 8).undecided)
+
+    def test_of_many_rounds_the_outermost_fall_off(self):
+        times = [2.0] * 8 + [0.5, 9.0]
+        found = figures.ratio(row("r", uslub=times, jemalloc=[1.0] * 10), "jemalloc")
+        self.assertEqual((found.low, found.high), (2.0, 2.0))
+        found = figures.ratio(row("r", uslub=times[1:], jemalloc=[1.0] * 9), "jemalloc")
+        self.assertEqual((found.low, found.high), (0.5, 9.0))
+
+    def test_no_ratio_where_the_peer_takes_no_part(self):
+        self.assertIsNone(figures.ratio(row("r", uslub=[1.0]), "floor"))
+
+
+class Check(unittest.TestCase):
+    def test_level_passes(self):
+        self.assertTrue(figures.check([level("pair/lifo/64"), level("pair/random/64")]).passed)
+
+    def test_slower_than_jemalloc_fails(self):
+        slow = row("pair/fifo/4096", uslub=[1.2] * 5, jemalloc=[1.0] * 5)
+        verdict = figures.check([level("pair/lifo/64"), slow])
+        self.assertFalse(verdict.passed)
+        self.assertTrue(verdict.clear)
+
+    def test_slower_by_little_fails_but_is_in_doubt(self):
+        slow = row("pair/fifo/4096", uslub=[1.1, 1.1, 1.02], jemalloc=[1.0] * 3)
+        verdict = figures.check([level("pair/lifo/64"), slow])
+        self.assertFalse(verdict.passed)
+        self.assertFalse(verdict.clear)
+        self.assertEqual(verdict.doubtful, [slow])
+
+    def test_threads_count_too(self):
+        slow = row("pair/lifo/64/real_time/threads:2", uslub=[1.2] * 5, jemalloc=[1.0] * 5)
+        self.assertFalse(figures.check([level("pair/lifo/64"), slow]).passed)
+
+    def test_rounds_that_disagree_are_reported_not_failed(self):
+        noisy = row("pair/fifo/4096", uslub=[1.2, 1.2, 0.9], jemalloc=[1.0] * 3)
+        verdict = figures.check([level("pair/lifo/64"), noisy])
+        self.assertTrue(verdict.passed)
+        self.assertEqual((len(verdict.suspects), verdict.doubtful), (1, [noisy]))
+
+    def test_within_tolerance_passes(self):
+        near = row("pair/fifo/4096", uslub=[1.04] * 5, jemalloc=[1.0] * 5)
+        self.assertTrue(figures.check([level("pair/lifo/64"), near]).passed)
+
+    def test_mean_above_the_floor_fails(self):
+        rows = [level("pair/lifo/64", 1.35), level("pair/random/64", 1.35)]
+        verdict = figures.check(rows)
+        self.assertFalse(verdict.passed)
+        self.assertTrue(verdict.clear)
+
+    def test_one_row_far_above_the_floor_fails(self):
+        rows = [level(f"pair/lifo/{n}", 1.1) for n in (8, 16, 32, 64)]
+        far = level("pair/random/64", 1.6)
+        verdict = figures.check([*rows, far])
+        self.assertEqual((len(verdict.failures), verdict.clear), (1, True))
+        far.times["uslub"][0] = 0.8
+        verdict = figures.check([*rows, far])
+        self.assertEqual((len(verdict.failures), verdict.clear), (1, False))
+        self.assertEqual(verdict.doubtful, [far])
+
+    def test_only_small_pairs_are_held_against_the_floor(self):
+        rows = [level("pair/lifo/64"), level("pair/lifo/2048", 9), level("pair/fifo/64", 9)]
+        self.assertTrue(figures.check(rows).passed)
+
+    def test_nothing_to_check_is_an_error(self):
+        for rows in ([], [level("ring/256")], [level("pair/lifo/2048")]):
+            self.assertRaises(BenchError, figures.check, rows)
+
+    def test_a_peer_that_was_not_measured_is_an_error(self):
+        self.assertRaises(BenchError, figures.check, [row("pair/lifo/8", uslub=[1.0] * 3)])
+
+
+class Groups(unittest.TestCase):
+    def test_groups(self):
+        self.assertEqual(figures.group(Row("pair/lifo/1024")), "pair, to 1024 B")
+        self.assertEqual(figures.group(Row("pair/fifo/1500")), "pair, above 1024 B")
+        self.assertEqual(figures.group(Row("pair/lifo/8/real_time/threads:4")), "pair, all cores")
+        self.assertEqual(figures.group(Row("realloc/one/65536")), "realloc")
+        self.assertIsNone(figures.group(Row("control/ring/256/real_time/threads:2")))
+
+    def test_titles(self):
+        self.assertEqual(Row("pair/lifo/8/real_time/threads:4").title, "pair/lifo/8 x4")
+        self.assertEqual(Row("pair/lifo/8").title, "pair/lifo/8")
+
+
+class Output(unittest.TestCase):
+    def test_median_of_repetitions(self):
+        self.assertEqual(measure.nanoseconds(google_json(), Row("r"), LIBC), 5.0)
+
+    def test_threads_run_side_by_side(self):
+        parallel = Row("r/real_time/threads:2")
+        self.assertEqual(measure.nanoseconds(google_json(), parallel, LIBC), 10.0)
+
+    def test_a_preload_without_effect_is_an_error(self):
+        other = Allocator("jemalloc", Path(__file__), "")
+        with self.assertRaisesRegex(BenchError, "no effect"):
+            measure.nanoseconds(google_json(), Row("r"), other)
+
+    def test_what_is_no_result_is_an_error(self):
+        no_rates = google_json(rates=())
+        for text in ("", "{}", no_rates, google_json(rates=(0,))):
+            self.assertRaises(BenchError, measure.nanoseconds, text, Row("r"), LIBC)
+
+    def test_cells(self):
+        self.assertTrue(report.cell(figures.Ratio(1.2, 1.15, 1.25)).endswith("!"))
+        self.assertTrue(report.cell(figures.Ratio(1.2, 0.9, 1.25)).endswith("?"))
+        self.assertIn("0.50", report.cell(figures.Ratio(0.5, 0.45, 0.55)))
+        self.assertEqual(report.cell(None).strip(), "-")
+
+
+class Turns(unittest.TestCase):
+    def test_the_floor_runs_alone_only(self):
+        floor = Allocator("floor", Path("x"), "")
+        self.assertEqual(measure.contenders(Row("r"), [LIBC, floor]), [LIBC, floor])
+        self.assertEqual(measure.contenders(Row("r/threads:2"), [LIBC, floor]), [LIBC])
+
+    def test_everyone_is_measured_in_every_round_and_begins_once(self):
+        names = [Allocator(name, None, "") for name in ("a", "b", "c")]
+        order = []
+
+        def note(_binary, _row, allocator, _effort):
+            order.append(allocator.name)
+            return 1.0
+
+        rows = [Row("r")]
+        with mock.patch.object(measure, "measure_once", note), \
+                mock.patch.object(measure, "show_progress"):
+            measure.measure(Path("x"), rows, names, measure.Effort(3, 1, 0.1))
+        self.assertEqual(order, list("abc" "bca" "cab"))
+        self.assertEqual({len(times) for times in rows[0].times.values()}, {3})
+
+
+class Failures(unittest.TestCase):
+    """compare itself, with a stand-in for the benchmark binary."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.build = Path(self.folder.name)
+
+    def binary(self, body: str) -> None:
+        (self.build / "bench").mkdir()
+        file = self.build / "bench" / "uslub_bench"
+        file.write_text(
+            "#!/bin/sh\ncase $1 in --benchmark_list_tests) echo pair/lifo/64; exit;; esac\n" + body
+        )
+        file.chmod(0o755)
+
+    def compare(self, *arguments: str) -> tuple:
+        done = subprocess.run(
+            [sys.executable, "-B", COMPARE, "--build", self.build, *arguments],
+            capture_output=True, text=True, check=False, timeout=60,
+        )
+        return done.returncode, done.stderr
+
+    def library(self) -> str:
+        file = self.build / "libuslub.so"
+        file.write_text("")
+        return str(file)
+
+    def assert_refused(self, expected: str, *arguments: str) -> None:
+        status, text = self.compare(*arguments)
+        self.assertEqual(status, 2, text)
+        self.assertIn(expected, text)
+        self.assertNotIn("Traceback", text)
+
+    def test_no_binary(self):
+        self.assert_refused("-DUSLUB_BENCH=ON")
+
+    def test_no_library(self):
+        self.binary("exit 0")
+        self.assert_refused("no libuslub.so", "--peers", "glibc")
+        self.assert_refused("no such library", "--uslub", "/nowhere.so")
+
+    def test_a_crash_names_row_and_allocator(self):
+        self.binary("kill -SEGV $$")
+        self.library()
+        self.assert_refused("row pair/lifo/64 under uslub: died of SIGSEGV", "--peers", "glibc")
+
+    def test_an_unloadable_library_is_no_measurement(self):
+        self.binary(f"echo '{google_json()}'")
+        self.library()
+        self.assert_refused("the preload had no effect", "--peers", "glibc")
+
+    def test_bad_arguments(self):
+        self.binary("exit 0")
+        self.library()
+        self.assert_refused("unknown peer", "--peers", "nobody")
+        self.assert_refused("no row matches", "--filter", "nothing")
+        self.assert_refused("--filter (", "--filter", "(")
+        self.assert_refused("show no spread", "--rounds", "1")
+        self.assert_refused("--check needs floor", "--check", "--peers", "jemalloc")
+
+    def test_a_missing_peer_names_its_package(self):
+        with mock.patch.object(allocators, "find_library", return_value=None):
+            for name, package in (("jemalloc", "libjemalloc2"), ("mimalloc", "libmimalloc2.0"),
+                                  ("tcmalloc", "libtcmalloc-minimal4")):
+                with self.assertRaisesRegex(BenchError, f"apt-get install {package}"):
+                    allocators.peer(name, self.build)
+
+    def test_tuning_is_taken_from_the_environment(self):
+        tuned = {"MALLOC_CONF": "x", "GLIBC_TUNABLES": "x", "USLUB": "x", "LD_PRELOAD": "x"}
+        with mock.patch.dict("os.environ", tuned | {"HOME": "/h"}):
+            environment = Allocator("jemalloc", Path("/j.so"), "").environment()
+        self.assertEqual(environment["LD_PRELOAD"], "/j.so")
+        self.assertEqual(environment["HOME"], "/h")
+        self.assertFalse({"MALLOC_CONF", "GLIBC_TUNABLES", "USLUB"} & set(environment))
+
+
+if __name__ == "__main__":
+    unittest.main()
