@@ -119,8 +119,8 @@ void discard_slab(struct slab *slab)
 	frame_free((void *)slab->base, slab->nr_frames);
 }
 
-/* Makes more objects, about a page of them; false where all exist. */
-static bool __slab_carve(struct slab *slab)
+/* Makes more objects, about a page of them, where not all exist yet. */
+static void __slab_carve(struct slab *slab)
 {
 	const struct kmem_cache *s = slab->cache;
 	uint32_t left = slab->objects - slab->carved, n;
@@ -130,7 +130,7 @@ static bool __slab_carve(struct slab *slab)
 	size_t room = CARVE_SIZE - ((uintptr_t)object & (CARVE_SIZE - 1));
 
 	if (!left)
-		return false;
+		return;
 	n = (uint32_t)(room / s->size);
 	if (n == 0)
 		n = 1;
@@ -148,7 +148,6 @@ static bool __slab_carve(struct slab *slab)
 	*link = NULL;
 	slab->carved += n;
 	__atomic_store_n(&slab->limit, slab->carved * s->residue, __ATOMIC_RELAXED);
-	return true;
 }
 
 uint32_t __slab_collect(struct slab *slab)
@@ -180,9 +179,11 @@ uint32_t __slab_take(struct slab *slab, uint32_t want, struct free_object **list
 	struct free_object *last;
 	uint32_t n = 1;
 
-	if (!slab->freelist && !__slab_collect(slab) && !__slab_carve(slab))
-		return 0;
+	if (!slab->freelist && !__slab_collect(slab))
+		__slab_carve(slab);
 	last = *list = slab->freelist;
+	if (!last)
+		return 0;
 	for (; n < want && last->next; n++)
 		last = last->next;
 	slab->freelist = last->next;

@@ -230,7 +230,7 @@ struct thread {
 	struct kmem_cache_lists user_lists[NR_USER_CACHES];
 } cacheline_aligned;
 static_assert(sizeof(struct thread) <= FRAME_SIZE, "a record is one frame");
-static_assert(offsetof(struct thread, user_cpu) <= 2 * 4096,
+static_assert(offsetof(struct thread, user_cpu) <= 2 * (size_t)4096,
 	      "of its record a thread touches two pages");
 
 /*
