@@ -12,23 +12,30 @@ __attribute__((weak)) void kfree_foreign(void *p)
 	report_bug("foreign", "free of memory that is not uslub's:", p);
 }
 
+static unsigned int next_aligned(unsigned int i, size_t align)
+{
+	while (kmalloc_caches[i].size & (align - 1))
+		i++;
+	return i;
+}
+
 /*
  * In the smallest class from `i` up whose lock is free and whose objects have the alignment: nested
- * calls so go to the next bucket. Deeper nesting than there are buckets is served without the thread.
+ * calls so go to the next bucket. Deeper nesting than there are buckets is served without the thread, as
+ * is a thread past its end. The last class has every alignment.
  */
 static void *class_alloc(unsigned int i, size_t align)
 {
-	unsigned int first = i;
+	struct thread *t = thread_current();
+	unsigned int first = next_aligned(i, align);
 	void *object;
 
-	for (; i < NR_KMALLOC_CACHES; i++) {
-		if (kmalloc_caches[i].size & (align - 1))
-			continue;
-		if (cache_try_alloc(&kmalloc_caches[i], &object))
+	for (i = first; t; i = next_aligned(i + 1, align)) {
+		if (cache_try_alloc(t, &kmalloc_caches[i], &object))
 			return object;
+		if (i == NR_KMALLOC_CACHES - 1)
+			break;
 	}
-	while (kmalloc_caches[first].size & (align - 1))
-		first++;
 	return cache_alloc_shared(&kmalloc_caches[first]);
 }
 

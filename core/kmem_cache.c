@@ -20,13 +20,12 @@ static bool __refill(struct thread *t, struct kmem_cache *s)
 	return __thread_refill(t, s);
 }
 
-bool cache_try_alloc(struct kmem_cache *s, void **object)
+bool cache_try_alloc(struct thread *t, struct kmem_cache *s, void **object)
 {
-	struct thread *t = thread_current();
 	struct kmem_cache_cpu *c;
 	struct free_object *fo;
 
-	if (!t || !local_trylock(t, s))
+	if (!local_trylock(t, s))
 		return false;
 	c = thread_cpu(t, s->cpu_offset);
 	fo = __sheaf_pop(c);
@@ -57,9 +56,10 @@ void *cache_alloc_shared(struct kmem_cache *s)
 
 void *cache_alloc(struct kmem_cache *s)
 {
+	struct thread *t = thread_current();
 	void *object;
 
-	return cache_try_alloc(s, &object) ? object : cache_alloc_shared(s);
+	return t && cache_try_alloc(t, s, &object) ? object : cache_alloc_shared(s);
 }
 
 void slab_free_full(struct thread *t, struct kmem_cache *s)

@@ -31,11 +31,8 @@ static inline bool __sheaf_push(struct kmem_cache_cpu *c, struct free_object *fo
 	return --c->room == 0;
 }
 
-/*
- * An object of s, from the thread's slabs; false: the thread's slots of s are busy, or it has none.
- * *object is NULL where memory is out.
- */
-bool cache_try_alloc(struct kmem_cache *s, void **object);
+/* An object of s from the thread's slabs, NULL where memory is out. False: the lock is held. */
+bool cache_try_alloc(struct thread *t, struct kmem_cache *s, void **object);
 /* The same without the thread: from a slab of the node's list, or a new one, which goes back there. */
 void *cache_alloc_shared(struct kmem_cache *s);
 /* Either of the two. */

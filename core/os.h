@@ -53,7 +53,6 @@ uint64_t os_clock_ms(void);
  */
 bool os_at_thread_exit(void (*fn)(void *), void *arg);
 int os_getpid(void);
-int os_gettid(void);
 void os_write(int fd, const char *text, size_t len);
 
 #endif

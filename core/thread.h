@@ -39,7 +39,10 @@ static inline void local_lock(struct kmem_cache_cpu *c)
 	/* One store of the register; through a variable it would be two instructions. */
 	__asm__ volatile("movq %%rsp, %0" : "=m"(c->local_lock) : : "memory");
 #else
-	c->local_lock = (uintptr_t)__builtin_frame_address(0);
+	uintptr_t sp;
+
+	__asm__ volatile("mov %0, sp" : "=r"(sp));
+	c->local_lock = sp;
 	barrier();
 #endif
 }

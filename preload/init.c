@@ -10,9 +10,15 @@
 #include "core/options.h"
 #include "core/stats.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <unistd.h>
+
+/* Out of the way of programs that count on low numbers. */
+#define STATS_FD_MIN 100
+
+static int stats_fd = -1;
 
 __attribute__((constructor)) static void uslub_init(void)
 {
@@ -21,11 +27,14 @@ __attribute__((constructor)) static void uslub_init(void)
 
 	if (text)
 		options_parse(text);
+	/* Programs close stderr at their end, before this library's turn comes. */
+	if (options.stats)
+		stats_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STATS_FD_MIN);
 	foreign_init();
 }
 
 __attribute__((destructor)) static void uslub_fini(void)
 {
-	if (options.stats)
-		stats_print(STDERR_FILENO);
+	if (stats_fd >= 0)
+		stats_print(stats_fd);
 }

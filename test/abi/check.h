@@ -68,6 +68,12 @@ static inline bool strict(void)
 	return getenv("TEST_ALLOCATOR") != NULL;
 }
 
+/* An emulator's own memory and threads show in this process's figures. */
+static inline bool emulated(void)
+{
+	return getenv("TEST_EMULATED") != NULL;
+}
+
 __attribute__((constructor, unused)) static void check_allocator(void)
 {
 	const char *want = getenv("TEST_ALLOCATOR");

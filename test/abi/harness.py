@@ -36,7 +36,7 @@ def command(args, words, preload=True):
     """The command line and environment variables that run words under the preload."""
     preloads = args.lib if preload and args.lib else ""
     if args.emulator:
-        head = [word for word in args.emulator.replace(";", " ").split() if word]
+        head = shlex.split(args.emulator)
         if preloads:
             head += ["-E", f"LD_PRELOAD={preloads}"]
         return head + words, {}
@@ -51,6 +51,8 @@ def run(args, words, options=None, timeout=120, preload=True, before=None):
         environment["TEST_ALLOCATOR"] = Path(args.lib).name.split(".")[0]
     if options is not None:
         environment["USLUB"] = options
+    if args.emulator:
+        environment["TEST_EMULATED"] = "1"
     with subprocess.Popen(
         line,
         env=environment,

@@ -11,8 +11,6 @@
 # Cross-built, the programs run under the emulator, which is told to preload; a test that says 77 is
 # shown as skipped. check.h ends a program at once whose malloc is not the library's.
 
-include_guard(GLOBAL)
-
 set(USLUB_TEST_ABI_DIR ${CMAKE_CURRENT_LIST_DIR})
 set(USLUB_TEST_EMULATOR "")
 if(CMAKE_CROSSCOMPILING)
@@ -51,6 +49,7 @@ function(uslub_preload_run name target)
 	endif()
 	if(USLUB_TEST_EMULATOR)
 		set(head ${USLUB_TEST_EMULATOR} -E LD_PRELOAD=$<TARGET_FILE:uslub>)
+		list(APPEND environment TEST_EMULATED=1)
 	else()
 		set(head "")
 		list(APPEND environment LD_PRELOAD=$<TARGET_FILE:uslub>)
@@ -76,7 +75,7 @@ function(uslub_driver_test name driver)
 	endif()
 	set(test ${USLUB_TEST_LABEL}.${name})
 	add_test(NAME ${test}
-		COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/${driver}
+		COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/${driver}
 			${arg_UNPARSED_ARGUMENTS})
 	uslub_test_properties(${test} ${arg_TIMEOUT} ${arg_SERIAL})
 	set_tests_properties(${test} PROPERTIES ENVIRONMENT PYTHONDONTWRITEBYTECODE=1)
