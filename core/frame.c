@@ -15,7 +15,8 @@
 static struct {
 	_Atomic(struct section *) sections[MAX_HEAP_SECTIONS];
 	_Atomic uint32_t nr_sections;
-	_Atomic size_t reserved; /* bytes */
+	_Atomic size_t reserved;  /* bytes */
+	_Atomic uintptr_t lowest; /* hint: where the last reservation begins */
 } heap;
 
 struct section *frame_section(uint32_t nr)
@@ -89,9 +90,14 @@ static bool add_frames(uintptr_t start, uintptr_t end)
 	return true;
 }
 
+size_t frame_reserved(void)
+{
+	return atomic_load_explicit(&heap.reserved, memory_order_relaxed);
+}
+
 static size_t reserve_size(void)
 {
-	size_t size = atomic_load_explicit(&heap.reserved, memory_order_relaxed);
+	size_t size = frame_reserved();
 	size_t limit = os_address_limit();
 
 	if (size < RESERVE_FIRST)
@@ -103,30 +109,43 @@ static size_t reserve_size(void)
 	return size & ~(FRAME_SIZE - 1);
 }
 
+/* Reserves `size` bytes, if possible right below the last piece, so that runs may span both. */
+static uintptr_t reserve_piece(size_t size)
+{
+	uintptr_t start = atomic_load_explicit(&heap.lowest, memory_order_relaxed) - size;
+	size_t head;
+	char *map;
+
+	if (start < SIZE_MAX - size && os_reserve_at((void *)start, size))
+		return start;
+	map = os_reserve(size + FRAME_SIZE);
+	if (!map)
+		return 0;
+	start = ((uintptr_t)map + FRAME_SIZE - 1) & ~(FRAME_SIZE - 1);
+	head = start - (uintptr_t)map;
+	if (head)
+		os_unmap(map, head);
+	if (head < FRAME_SIZE)
+		os_unmap((void *)(start + size), FRAME_SIZE - head);
+	return start;
+}
+
 /* Adds address space in which n frames with that alignment fit, as much as the kernel gives. */
 static bool frame_reserve(uint32_t n, uint32_t align)
 {
-	size_t least = ((size_t)n + align) << FRAME_SHIFT;
+	size_t least = ((size_t)n + align - 1) << FRAME_SHIFT;
 	size_t size = reserve_size();
+	uintptr_t start;
 
 	if (size < least)
 		size = least;
-	for (;; size = size / 2 > least ? (size / 2) & ~(FRAME_SIZE - 1) : least) {
-		char *map = os_reserve(size + FRAME_SIZE);
-
-		if (map) {
-			uintptr_t start = ((uintptr_t)map + FRAME_SIZE - 1) & ~(FRAME_SIZE - 1);
-			size_t head = start - (uintptr_t)map;
-
-			if (head)
-				os_unmap(map, head);
-			if (head < FRAME_SIZE)
-				os_unmap((void *)(start + size), FRAME_SIZE - head);
-			return add_frames(start, start + size);
-		}
+	while (!(start = reserve_piece(size))) {
 		if (size == least)
 			return false;
+		size = size / 2 > least ? (size / 2) & ~(FRAME_SIZE - 1) : least;
 	}
+	atomic_store_explicit(&heap.lowest, start, memory_order_relaxed);
+	return add_frames(start, start + size);
 }
 
 /*
@@ -213,19 +232,48 @@ static void *heap_claim(uint32_t n, uint32_t align, bool hints, bool *zeroed, bo
 	return NULL;
 }
 
-void *frame_alloc(uint32_t n, uint32_t align, bool *zeroed)
+/* Where the kernel refuses to make more accessible: first fit among the frames that are. */
+static void *heap_claim_committed(uint32_t n, uint32_t align, bool *zeroed)
+{
+	struct section *sec;
+
+	for_each_section(sec, nr) {
+		for (uint32_t from = 0;; from += align) {
+			from = bitmap_find_clear(sec->used, from, SECTION_FRAMES, n, align);
+			if (from >= SECTION_FRAMES)
+				break;
+			if (bitmap_test(sec->committed, from, n, false) &&
+			    bitmap_claim(sec->used, from, n) && frame_take(sec, from, n, zeroed))
+				return frame_address(sec, from);
+		}
+	}
+	return NULL;
+}
+
+static void *claim_or_reserve(uint32_t n, uint32_t align, bool *zeroed)
 {
 	bool refused = false;
+	void *addr = heap_claim(n, align, true, zeroed, &refused);
+
+	if (!addr && !refused)
+		addr = heap_claim(n, align, false, zeroed, &refused);
+	while (!addr && !refused && frame_reserve(n, align))
+		addr = heap_claim(n, align, true, zeroed, &refused);
+	if (!addr && refused)
+		addr = heap_claim_committed(n, align, zeroed);
+	return addr;
+}
+
+void *frame_alloc(uint32_t n, uint32_t align, bool *zeroed)
+{
 	void *addr;
 
 	if (n > FRAME_RUN_MAX || align > FRAME_RUN_MAX)
 		return NULL;
 	purge_poll();
-	addr = heap_claim(n, align, true, zeroed, &refused);
-	if (!addr && !refused)
-		addr = heap_claim(n, align, false, zeroed, &refused);
-	while (!addr && !refused && frame_reserve(n, align))
-		addr = heap_claim(n, align, true, zeroed, &refused);
+	addr = claim_or_reserve(n, align, zeroed);
+	if (!addr && frame_unreserve())
+		addr = claim_or_reserve(n, align, zeroed);
 	return addr;
 }
 
@@ -249,24 +297,81 @@ bool frame_extend(void *addr, uint32_t n, uint32_t more)
 	return frame_take(sec, index, more, &zeroed);
 }
 
+/* Nothing of the claimed frames is ours any more, but for the claim. Before the address space goes. */
+static void forget_frames(struct section *sec, uint32_t index, uint32_t n)
+{
+	bitmap_clear(sec->reserved, index, n, memory_order_relaxed);
+	bitmap_clear(sec->committed, index, n, memory_order_relaxed);
+	bitmap_clear(sec->dirty, index, n, memory_order_relaxed);
+	bitmap_clear(sec->aged, index, n, memory_order_relaxed);
+}
+
+/* The address space did not go after all. */
+static void recall_frames(struct section *sec, uint32_t index, uint32_t n)
+{
+	bitmap_set(sec->reserved, index, n);
+	bitmap_set(sec->committed, index, n);
+	bitmap_set(sec->dirty, index, n);
+}
+
 /*
  * The kernel leaves a hole where the pages were. It is reserved again; should another thread's mapping
- * have landed there first, the frames stay claimed for good: they are its address space now.
+ * have landed there first, the claim stays for good: it is their address space now.
  */
 bool frame_move_out(void *addr, uint32_t n, void *to, size_t size)
 {
 	struct section *sec = section_find((uintptr_t)addr);
 	uint32_t index = ((uintptr_t)addr >> FRAME_SHIFT) & (SECTION_FRAMES - 1);
 
-	if (!os_move(addr, (size_t)n << FRAME_SHIFT, to, size))
+	forget_frames(sec, index, n);
+	if (!os_move(addr, (size_t)n << FRAME_SHIFT, to, size)) {
+		recall_frames(sec, index, n);
 		return false;
-	bitmap_clear(sec->committed, index, n, memory_order_relaxed);
-	bitmap_clear(sec->dirty, index, n, memory_order_relaxed);
-	if (os_reserve_at(addr, (size_t)n << FRAME_SHIFT))
+	}
+	if (os_reserve_at(addr, (size_t)n << FRAME_SHIFT)) {
+		bitmap_set(sec->reserved, index, n);
 		section_release(sec, index, n);
-	else
-		bitmap_clear(sec->reserved, index, n, memory_order_relaxed);
+	}
 	return true;
+}
+
+/* Unmaps n frames that are claimed; the claim stays, as on all address space that isn't ours. */
+static bool unreserve_claimed(struct section *sec, uint32_t index, uint32_t n)
+{
+	size_t size = (size_t)n << FRAME_SHIFT;
+	bool committed = bitmap_test(sec->committed, index, n, false);
+
+	forget_frames(sec, index, n);
+	if (os_unmap(frame_address(sec, index), size)) {
+		atomic_fetch_sub_explicit(&heap.reserved, size, memory_order_relaxed);
+		return true;
+	}
+	if (committed)
+		recall_frames(sec, index, n);
+	bitmap_set(sec->reserved, index, n);
+	section_release(sec, index, n);
+	return false;
+}
+
+bool frame_unreserve(void)
+{
+	struct section *sec;
+	bool some = false;
+
+	for_each_section(sec, nr) {
+		uint32_t end;
+
+		for (uint32_t index = 0;; index = end) {
+			index = bitmap_next(sec->used, index, SECTION_FRAMES, false);
+			if (index >= SECTION_FRAMES)
+				break;
+			end = bitmap_next(sec->used, index, SECTION_FRAMES, true);
+			if (bitmap_claim(sec->used, index, end - index) &&
+			    unreserve_claimed(sec, index, end - index))
+				some = true;
+		}
+	}
+	return some;
 }
 
 bool frame_is_ours(const void *addr)

@@ -30,6 +30,13 @@ bool frame_extend(void *addr, uint32_t n, uint32_t more);
  * its own, and frees the frames. False: nothing has changed.
  */
 bool frame_move_out(void *addr, uint32_t n, void *to, size_t size);
+/* Bytes of address space that frames take, in use or free. */
+size_t frame_reserved(void);
+/*
+ * Memory is out: unmaps all free frames, so that their address space, and their share of the limits, are
+ * to be had for something else. False: there were none.
+ */
+bool frame_unreserve(void);
 /* Is the frame part of address space that uslub reserved? */
 bool frame_is_ours(const void *addr);
 

@@ -4,7 +4,6 @@
 #include "kmalloc.h"
 #include "frame.h"
 #include "large.h"
-#include "node.h"
 #include "report.h"
 
 __attribute__((weak)) void kfree_foreign(void *p)
@@ -39,13 +38,25 @@ static void *class_alloc(unsigned int i, size_t align)
 	return cache_alloc_shared(&kmalloc_caches[first]);
 }
 
+/* With what empty slabs hold, if nothing else. */
+static void *pages_alloc(size_t size, size_t align, bool *zeroed)
+{
+	void *p = large_alloc(size, align, zeroed);
+
+	if (unlikely(!p) && size <= frame_reserved()) {
+		cache_shrink_all();
+		p = large_alloc(size, align, zeroed);
+	}
+	return p;
+}
+
 void *kmalloc_slow(size_t size)
 {
 	bool zeroed;
 
 	if (likely(size <= KMALLOC_MAX_SIZE))
 		return class_alloc(size_class(size), 1);
-	return large_alloc(size, 1, &zeroed);
+	return pages_alloc(size, 1, &zeroed);
 }
 
 void *kmalloc_aligned(size_t size, size_t align)
@@ -56,7 +67,7 @@ void *kmalloc_aligned(size_t size, size_t align)
 		return kmalloc(size);
 	if (size <= KMALLOC_MAX_SIZE && align <= KMALLOC_MAX_SIZE)
 		return class_alloc(size_class(size > align ? size : align), align);
-	return large_alloc(size, align, &zeroed);
+	return pages_alloc(size, align, &zeroed);
 }
 
 void *kzalloc(size_t size)
@@ -64,7 +75,7 @@ void *kzalloc(size_t size)
 	bool zeroed = false;
 	void *p;
 
-	p = size > KMALLOC_MAX_SIZE ? large_alloc(size, 1, &zeroed) : kmalloc(size);
+	p = size > KMALLOC_MAX_SIZE ? pages_alloc(size, 1, &zeroed) : kmalloc(size);
 	if (p && !zeroed)
 		__builtin_memset(p, 0, size);
 	return p;
@@ -130,8 +141,9 @@ static void *realloc_by_copy(void *p, size_t old, size_t size)
 {
 	void *new = kmalloc(size);
 
+	/* A smaller one fits where it is. */
 	if (!new)
-		return NULL;
+		return size <= old ? p : NULL;
 	__builtin_memcpy(new, p, old < size ? old : size);
 	kfree(p);
 	return new;
@@ -169,10 +181,6 @@ void *krealloc(void *p, size_t size)
 
 size_t kmalloc_trim(void)
 {
-	struct thread *t = current_thread;
-	struct kmem_cache *s;
-
-	thread_flush_all(t);
-	for_each_cache(s, i) shrink_node(get_node(s));
+	cache_shrink_all();
 	return purge_all();
 }

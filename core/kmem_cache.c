@@ -6,17 +6,22 @@
 #include "node.h"
 #include "report.h"
 
+void cache_shrink_all(void)
+{
+	struct kmem_cache *s;
+
+	thread_flush_all(current_thread);
+	for_each_cache(s, i) shrink_node(get_node(s));
+}
+
 /* Memory is out: what this thread and the node hold unused may be enough. */
 static bool __refill(struct thread *t, struct kmem_cache *s)
 {
-	struct kmem_cache *other;
-
 	thread_check_fork();
 	thread_check_destroyed(t);
 	if (likely(__thread_refill(t, s)))
 		return true;
-	thread_flush_all(t);
-	for_each_cache(other, i) shrink_node(get_node(other));
+	cache_shrink_all();
 	return __thread_refill(t, s);
 }
 

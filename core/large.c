@@ -101,7 +101,11 @@ void *large_alloc(size_t size, size_t align, bool *zeroed)
 	size = round_up(size ? size : 1, os_page_size());
 	if (fits_run(size, align))
 		base = run_alloc(size, align, zeroed);
-	return base ? base : mapped_alloc(size, align, zeroed);
+	if (!base)
+		base = mapped_alloc(size, align, zeroed);
+	if (!base && size <= frame_reserved() && frame_unreserve())
+		base = mapped_alloc(size, align, zeroed);
+	return base;
 }
 
 /* The struct slab is clear before the address can be anybody else's. */
@@ -150,7 +154,7 @@ static void *move_to_mapping(struct slab *slab, size_t size)
 {
 	uint8_t kind = slab->kind;
 	size_t old = kind == FRAME_RUN ? 0 : slab->size;
-	void *from = (void *)slab->base, *to = map_aligned(size, FRAME_SIZE, os_reserve);
+	void *from = (void *)slab->base, *to = map_aligned(size, FRAME_SIZE, os_map);
 	bool moved;
 
 	if (!to)
@@ -175,8 +179,9 @@ static void *move_by_copy(struct slab *slab, size_t size)
 	bool zeroed;
 	void *to = large_alloc(size, 1, &zeroed);
 
+	/* A smaller one fits where it is. */
 	if (!to)
-		return NULL;
+		return size <= slab->size ? (void *)slab->base : NULL;
 	__builtin_memcpy(to, (void *)slab->base, slab->size < size ? slab->size : size);
 	large_free(slab);
 	return to;

@@ -28,7 +28,8 @@ void *os_reserve(size_t size);
 bool os_reserve_at(void *addr, size_t size);
 /* Private zeroed memory, readable and writable, charged against the commit limit. */
 void *os_map(size_t size);
-void os_unmap(void *addr, size_t size);
+/* Can fail in the middle of a mapping, which it splits: false, and nothing has changed. */
+bool os_unmap(void *addr, size_t size);
 /* Makes reserved address space readable and writable; doing it twice is harmless. */
 bool os_commit(void *addr, size_t size);
 /* Gives the pages back; the range stays mapped and reads as zero. */

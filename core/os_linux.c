@@ -46,9 +46,9 @@ void *os_map(size_t size)
 	return os_mmap(NULL, size, PROT_READ | PROT_WRITE, 0);
 }
 
-void os_unmap(void *addr, size_t size)
+bool os_unmap(void *addr, size_t size)
 {
-	os_syscall3(SYS_munmap, (long)addr, (long)size, 0);
+	return !os_is_error(os_syscall3(SYS_munmap, (long)addr, (long)size, 0));
 }
 
 bool os_commit(void *addr, size_t size)
