@@ -17,7 +17,7 @@ void cache_shrink_all(void)
 /* Memory is out: what this thread and the node hold unused may be enough. */
 static bool __refill(struct thread *t, struct kmem_cache *s)
 {
-	thread_check_fork();
+	thread_check_fork(t);
 	thread_check_destroyed(t);
 	if (likely(__thread_refill(t, s)))
 		return true;

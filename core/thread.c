@@ -8,8 +8,10 @@
  * of its own meanwhile gets one, and the interrupted frame then returns its own.
  *
  * After fork the child has one thread, but the records of all. A page that the kernel wipes in the child
- * tells: whoever next needs a slab flushes the others' records, save the caches whose lock was held.
- * No atfork handler is needed, and _Fork() and clone() are covered; vfork() shares memory, and the page.
+ * tells, at the next slow path of the thread that forked; its record is the one of another process on
+ * which a thread is running. It flushes the others' records, save the caches whose lock was held, and
+ * leaves those that began in the child. No atfork handler is needed, and _Fork() and clone() are covered;
+ * vfork() shares memory, and the page.
  */
 #include "thread.h"
 #include "frame.h"
@@ -74,8 +76,10 @@ static struct thread *thread_claim(void)
 	struct slab *frame = frame_stack_pop(&ended);
 	struct thread *t = frame ? (struct thread *)frame->base : thread_create();
 
-	if (t)
-		atomic_store_explicit(&t->state, THREAD_LIVE, memory_order_relaxed);
+	if (!t)
+		return NULL;
+	t->pid = os_getpid();
+	atomic_store_explicit(&t->state, THREAD_LIVE, memory_order_relaxed);
 	return t;
 }
 
@@ -170,21 +174,12 @@ bool thread_has_free(const struct kmem_cache *s, const struct free_object *fo)
 	return false;
 }
 
-void thread_exit(struct thread *t)
-{
-	thread_flush_all(t);
-	current_thread = &thread_gone;
-	barrier();
-	thread_pass_on(t);
-}
-
-static void thread_take_over(void)
+static void thread_take_over(int pid)
 {
 	struct thread *t;
 
-	for_each_thread(t)
-	{
-		if (t == current_thread ||
+	for_each_thread(t) {
+		if (t->pid == pid ||
 		    atomic_load_explicit(&t->state, memory_order_relaxed) != THREAD_LIVE)
 			continue;
 		thread_flush_all(t);
@@ -192,13 +187,27 @@ static void thread_take_over(void)
 	}
 }
 
-void thread_check_fork(void)
+void thread_check_fork(struct thread *t)
 {
 	_Atomic uint32_t *page = atomic_load_explicit(&fork_page, memory_order_relaxed);
 	uint32_t wiped = 0;
+	int pid;
 
 	if (likely(!page || atomic_load_explicit(page, memory_order_relaxed)))
 		return;
+	pid = os_getpid();
+	if (t->pid == pid)
+		return;
+	t->pid = pid;
 	if (atomic_compare_exchange_strong(page, &wiped, 1))
-		thread_take_over();
+		thread_take_over(pid);
+}
+
+void thread_exit(struct thread *t)
+{
+	thread_check_fork(t);
+	thread_flush_all(t);
+	current_thread = &thread_gone;
+	barrier();
+	thread_pass_on(t);
 }

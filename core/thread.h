@@ -67,8 +67,8 @@ void __thread_flush_sheaf(struct thread *t, struct kmem_cache *s);
 void __thread_flush(struct thread *t, struct kmem_cache *s);
 void thread_flush(struct thread *t, struct kmem_cache *s);
 
-/* In the child of a fork, once: flushes the records of the threads that it does not have. */
-void thread_check_fork(void);
+/* In the child of a fork, by who forked: flushes the records of the threads that it does not have. */
+void thread_check_fork(struct thread *t);
 
 /* Flushes the caches that were destroyed since the thread last looked. */
 void thread_check_destroyed(struct thread *t);

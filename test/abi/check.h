@@ -80,6 +80,8 @@ __attribute__((constructor, unused)) static void check_allocator(void)
 	void *symbol = dlsym(RTLD_DEFAULT, "malloc");
 	Dl_info info;
 
+	/* What was printed before a failure is wanted most. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (!want)
 		return;
 	CHECK_THAT(symbol && dladdr(symbol, &info), "malloc is not found");

@@ -85,7 +85,7 @@ def check_dynamic(args):
 
 
 def check_tls(args):
-    """Initial-exec only: no call of __tls_get_addr, and small enough for the loader's spare room."""
+    """Initial-exec only: no call of __tls_get_addr, and little of the loader's spare room."""
     relocations = output_of(args.readelf, "-rW", args.lib)
     dynamic = re.findall(r"\S*(?:DTPMOD|DTPREL|DTPOFF|TLSDESC)\S*", relocations)
     harness.check(not dynamic, f"dynamic TLS relocations: {dynamic}")

@@ -1,6 +1,6 @@
 /*
- * Started under RLIMIT_AS: NULL with ENOMEM at the end of memory, what lives stays whole, the next size
- * finds the room of the last, and work goes on when the limit is lifted.
+ * Started under RLIMIT_AS: NULL with ENOMEM at the end of memory, what lives stays whole, the next
+ * size finds the room of the last, and work goes on when the limit is lifted.
  *   limits MIB
  */
 #include <malloc.h>

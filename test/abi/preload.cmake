@@ -5,6 +5,7 @@
 #       [ARGS words...] [OPTIONS value-of-USLUB] [TIMEOUT seconds] [SERIAL])
 #   uslub_preload_run(name target              a further test of a program
 #       [ARGS ...] [OPTIONS ...] [TIMEOUT ...] [SERIAL])
+#   uslub_static_test(name sources...)         a program that is linked with libuslub.a, and its test
 #   uslub_driver_test(name driver.py words...  a Python program that runs programs by itself
 #       [TIMEOUT seconds] [SERIAL])
 #
@@ -66,6 +67,16 @@ function(uslub_preload_test name)
 	list(REMOVE_ITEM further ${arg_UNPARSED_ARGUMENTS})
 	uslub_test_program(${target} ${arg_UNPARSED_ARGUMENTS})
 	uslub_preload_run(${name} ${target} ${further})
+endfunction()
+
+function(uslub_static_test name)
+	set(target ${USLUB_TEST_LABEL}_${name})
+	set(test ${USLUB_TEST_LABEL}.${name})
+	uslub_test_program(${target} ${ARGN})
+	target_link_libraries(${target} PRIVATE uslub_static)
+	add_test(NAME ${test} COMMAND ${USLUB_TEST_EMULATOR} $<TARGET_FILE:${target}>)
+	uslub_test_properties(${test} 120 OFF)
+	set_tests_properties(${test} PROPERTIES ENVIRONMENT TEST_ALLOCATOR=${target})
 endfunction()
 
 function(uslub_driver_test name driver)

@@ -3,6 +3,7 @@
 #define USLUB_TEST_PROC_H
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -42,6 +43,17 @@ static inline size_t rss_bytes(void)
 static inline size_t address_space_bytes(void)
 {
 	return statm_bytes(0);
+}
+
+/* What is resident; in an emulator, which keeps much for itself, what malloc says that it holds. */
+static inline size_t footprint_bytes(void)
+{
+	struct mallinfo2 info;
+
+	if (!emulated())
+		return rss_bytes();
+	info = mallinfo2();
+	return info.arena + info.hblkhd;
 }
 
 static inline long minor_faults(void)

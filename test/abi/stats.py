@@ -14,7 +14,7 @@ COUNT, SIZE, LARGE_COUNT, LARGE_SIZE = 5000, 2900, 7, 10_000_000
 
 def column_names(lines):
     heads = [line for line in lines if "<active_objs>" in line]
-    harness.check(len(heads) == 1, f"{len(heads)} lines with the columns' names:\n" + "\n".join(lines))
+    harness.check(len(heads) == 1, f"{len(heads)} lines name the columns:\n" + "\n".join(lines))
     names = re.findall(r"<(\w+)>", heads[0])
     for name in COLUMNS + SLAB_COLUMNS:
         harness.check(name in names, f"no column {name} in: {heads[0]}")

@@ -1,7 +1,8 @@
 /*
- * Every address that is no object start, over all small sizes: none is taken, and no live object harmed.
+ * Every address that is no object start, over all small sizes: none is taken, and no live object
+ * harmed.
  *   sweep interior   with on_error:report; prints how many reports there must be
- *   sweep aliases    with on_error:abort; each free must end its process, by a report or by the processor
+ *   sweep aliases    with on_error:abort; each free ends its process, or the processor does
  */
 #include <sys/wait.h>
 

@@ -11,6 +11,8 @@ int main(void)
 	size_t whole = (size + 65535) / 65536 * 65536 + 65536;
 	char *p = mmap(NULL, whole, PROT_READ, MAP_PRIVATE, fd, 0);
 
+	if (emulated())
+		skip("an emulator looks at its guest's memory by itself, and dies of this page");
 	CHECK(fd >= 0 && p != MAP_FAILED);
 	free(mistake(p + whole - 32768));
 	return survived();
