@@ -54,6 +54,8 @@ uint64_t os_clock_ms(void);
  */
 bool os_at_thread_exit(void (*fn)(void *), void *arg);
 int os_getpid(void);
+/* The same as os_getpid() in the first thread: that of main, or the one that forked. */
+int os_gettid(void);
 void os_write(int fd, const char *text, size_t len);
 
 #endif

@@ -150,6 +150,11 @@ int os_getpid(void)
 	return (int)os_syscall3(SYS_getpid, 0, 0, 0);
 }
 
+int os_gettid(void)
+{
+	return (int)os_syscall3(SYS_gettid, 0, 0, 0);
+}
+
 void os_write(int fd, const char *text, size_t len)
 {
 	while (len) {

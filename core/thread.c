@@ -8,9 +8,8 @@
  * of its own meanwhile gets one, and the interrupted frame then returns its own.
  *
  * After fork the child has one thread, but the records of all. A page that the kernel wipes in the child
- * tells, at the next slow path of the thread that forked; its record is the one of another process on
- * which a thread is running. It flushes the others' records, save the caches whose lock was held, and
- * leaves those that began in the child. No atfork handler is needed, and _Fork() and clone() are covered;
+ * tells, at the next slow path of the thread that forked, which the kernel made the first of its process.
+ * It flushes the records that threads of another process claimed, save the caches whose lock was held. No atfork handler is needed, and _Fork() and clone() are covered;
  * vfork() shares memory, and the page.
  */
 #include "thread.h"
@@ -174,12 +173,12 @@ bool thread_has_free(const struct kmem_cache *s, const struct free_object *fo)
 	return false;
 }
 
-static void thread_take_over(int pid)
+static void thread_take_over(const struct thread *self, int pid)
 {
 	struct thread *t;
 
 	for_each_thread(t) {
-		if (t->pid == pid ||
+		if (t == self || t->pid == pid ||
 		    atomic_load_explicit(&t->state, memory_order_relaxed) != THREAD_LIVE)
 			continue;
 		thread_flush_all(t);
@@ -196,11 +195,11 @@ void thread_check_fork(struct thread *t)
 	if (likely(!page || atomic_load_explicit(page, memory_order_relaxed)))
 		return;
 	pid = os_getpid();
-	if (t->pid == pid)
+	if (os_gettid() != pid)
 		return;
 	t->pid = pid;
 	if (atomic_compare_exchange_strong(page, &wiped, 1))
-		thread_take_over(pid);
+		thread_take_over(t, pid);
 }
 
 void thread_exit(struct thread *t)

@@ -222,7 +222,7 @@ struct thread {
 	uintptr_t never_free; /* const, 0: read as a local_lock by whom the fast path is not for */
 	struct thread *all;   /* const; next in the registry of all records */
 	_Atomic uint32_t state;	 /* CAS; enum thread_state */
-	int pid;		 /* owner; the process in which it was claimed, or noticed a fork */
+	int pid;		 /* owner; the process in which it was claimed */
 	uint32_t destroyed_seen; /* owner; destroyed caches that it has flushed, as counted */
 
 	struct kmem_cache_cpu cpu[NR_KMALLOC_CACHES] cacheline_aligned;
