@@ -1,4 +1,4 @@
-// Every operator new and delete of C++17, called by its own name; all are replaceable, all are ours.
+// Every operator new and delete of C++17, called by its own name: all replaceable, all ours.
 #include <malloc.h>
 
 #include <cstddef>

@@ -31,7 +31,7 @@ BAD = {
     "on_eror:abort,forein:report": [("on_eror", "on_error"), ("forein", "foreign")],
     "on_error:report,bogus_key_without_a_twin:1": [("bogus_key_without_a_twin",)],
     "nonsense": [("nonsense",)],
-    "x" * 100000: [("xxxx",)],
+    "y" * 100000: [("yyyy",)],
 }
 GOOD = [
     "",

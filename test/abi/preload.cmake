@@ -5,7 +5,7 @@
 #       [ARGS words...] [OPTIONS value-of-USLUB] [TIMEOUT seconds] [SERIAL])
 #   uslub_preload_run(name target              a further test of a program
 #       [ARGS ...] [OPTIONS ...] [TIMEOUT ...] [SERIAL])
-#   uslub_static_test(name sources...)         a program that is linked with libuslub.a, and its test
+#   uslub_static_test(name sources...)         a program linked with libuslub.a, and its test
 #   uslub_driver_test(name driver.py words...  a Python program that runs programs by itself
 #       [TIMEOUT seconds] [SERIAL])
 #
