@@ -11,10 +11,33 @@
 #include "report.h"
 #include "stats.h"
 
-#include <pthread.h>
+/*
+ * slab_mutex: the process that holds it, or 0. A child that was forked while its parent held it finds
+ * another process's number, and takes it: who held it is not in the child.
+ */
+static _Atomic int slab_mutex;
+/* The same for all: threads keep what room their sheaves have when a slot gets another cache. */
+#define USER_SHEAF 16
 
-static pthread_mutex_t slab_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct kmem_cache_node user_nodes[NR_USER_CACHES];
+
+static void slab_mutex_lock(void)
+{
+	int pid = os_getpid(), holder = 0;
+
+	while (!atomic_compare_exchange_strong_explicit(
+		&slab_mutex, &holder, pid, memory_order_acquire, memory_order_acquire)) {
+		if (holder != pid)
+			continue;
+		os_sleep_ms(1);
+		holder = 0;
+	}
+}
+
+static void slab_mutex_unlock(void)
+{
+	atomic_store_explicit(&slab_mutex, 0, memory_order_release);
+}
 
 /* Like caches, whose objects may lie among each other: SLUB's find_mergeable(). */
 static bool is_mergeable(const struct kmem_cache *s, const struct cache_args *args, size_t size)
@@ -43,9 +66,12 @@ static uint32_t cache_slot(void)
 	uint32_t n = atomic_load_explicit(&nr_user_caches, memory_order_relaxed);
 
 	for (uint32_t i = 0; i < n; i++) {
+		if (user_caches[i].refcount)
+			continue;
+		/* What was freed since it was destroyed. */
+		cache_shrink(&user_caches[i]);
 		/* Acquire pairs with the release in discard_slab(). */
-		if (!user_caches[i].refcount &&
-		    atomic_load_explicit(&user_caches[i].nr_slabs, memory_order_acquire) == 0)
+		if (atomic_load_explicit(&user_caches[i].nr_slabs, memory_order_acquire) == 0)
 			return i;
 	}
 	return n;
@@ -73,7 +99,8 @@ static void cache_init(struct kmem_cache *s, uint32_t slot, const struct cache_a
 	size_t n = 0;
 
 	s->size = (uint32_t)size;
-	s->object_size = (uint32_t)args->size;
+	/* Whoever is merged with it later may ask for all of the slot. */
+	s->object_size = (uint32_t)(args->ctor || args->flags & CACHE_NO_MERGE ? args->size : size);
 	s->offset = args->ctor ? (uint32_t)round_up(args->size, sizeof(void *)) : 0U;
 	s->nr_frames = slab_frames(size);
 	s->objects = (uint32_t)(s->nr_frames * FRAME_SIZE / size);
@@ -83,10 +110,7 @@ static void cache_init(struct kmem_cache *s, uint32_t slot, const struct cache_a
 				   slot * sizeof(struct kmem_cache_cpu));
 	s->lists_offset = (uint16_t)(offsetof(struct thread, user_lists) +
 				     slot * sizeof(struct kmem_cache_lists));
-	s->max_owned = s->nr_frames < 32 ? (uint16_t)(64 / s->nr_frames) : 2;
-	s->align = (uint32_t)args->align;
-	s->sheaf = SHEAF_SIZE(size);
-	s->min_partial = 0;
+	s->sheaf = USER_SHEAF;
 	s->node = &user_nodes[slot];
 	s->ctor = args->ctor;
 	s->flags = args->flags;
@@ -112,7 +136,7 @@ struct kmem_cache *cache_create(const struct cache_args *args)
 	struct kmem_cache *s;
 	uint32_t slot;
 
-	pthread_mutex_lock(&slab_mutex);
+	slab_mutex_lock();
 	s = find_mergeable(args, size);
 	if (s) {
 		s->refcount++;
@@ -127,21 +151,35 @@ struct kmem_cache *cache_create(const struct cache_args *args)
 						      memory_order_release);
 		}
 	}
-	pthread_mutex_unlock(&slab_mutex);
+	slab_mutex_unlock();
 	return s;
+}
+
+/* The kmalloc caches have a reference of their own, which no program can end. */
+static bool drop_reference(struct kmem_cache *s)
+{
+	bool is_kmalloc = s >= kmalloc_caches && s < kmalloc_caches + NR_KMALLOC_CACHES;
+
+	if (s->refcount <= is_kmalloc)
+		return false;
+	s->refcount--;
+	return true;
 }
 
 void cache_destroy(struct kmem_cache *s)
 {
-	bool last;
+	bool dropped, left = false;
 
-	pthread_mutex_lock(&slab_mutex);
-	last = --s->refcount == 0;
-	if (last) {
+	slab_mutex_lock();
+	dropped = drop_reference(s);
+	if (dropped && !s->refcount) {
 		atomic_fetch_add_explicit(&nr_destroyed, 1, memory_order_release);
 		cache_shrink(s);
+		left = cache_has_objects(s);
 	}
-	pthread_mutex_unlock(&slab_mutex);
-	if (last && cache_has_objects(s))
-		report_object(s, "kmem_cache_destroy with objects in use, cache at", s);
+	slab_mutex_unlock();
+	if (!dropped)
+		report_misuse(s, "kmem_cache_destroy once too often, cache at", s);
+	if (left)
+		report_misuse(s, "kmem_cache_destroy with objects in use, cache at", s);
 }

@@ -6,8 +6,6 @@
 
 /* A slab holds at least eight objects. */
 #define CLASS_FRAMES(size) ((size) <= FRAME_SIZE / 8 ? 1U : 4U)
-/* A thread keeps up to 4 MiB of full, and of partial slabs of a class. */
-#define MAX_OWNED(frames) ((uint16_t)(64U / (frames)))
 
 static struct kmem_cache_node kmalloc_nodes[NR_KMALLOC_CACHES];
 
@@ -22,9 +20,6 @@ static struct kmem_cache_node kmalloc_nodes[NR_KMALLOC_CACHES];
 		.lists_offset = offsetof(struct thread, lists[i]),                             \
 		.nr_frames = CLASS_FRAMES(CLASS_SIZE(i)),                                      \
 		.sheaf = SHEAF_SIZE(CLASS_SIZE(i)),                                            \
-		.max_owned = MAX_OWNED(CLASS_FRAMES(CLASS_SIZE(i))),                           \
-		.align = MIN_ALIGN,                                                            \
-		.min_partial = 0,                                                              \
 		.node = &kmalloc_nodes[i],                                                     \
 		.refcount = 1,                                                                 \
 	}

@@ -29,16 +29,12 @@ struct section *frame_section(uint32_t nr)
 }
 
 /*
- * Appends by a CAS on the first empty slot, and moves the count behind it; whoever finds a slot filled
- * and not counted counts it, so that a thread stopped in between hides nothing.
+ * Appends by a CAS on the first empty slot, and moves the count behind it. Whoever comes by counts what it
+ * finds, so that a thread stopped in between hides nothing; a section is there once.
  */
 static bool section_list(struct section *sec)
 {
-	uint32_t nr = atomic_load_explicit(&heap.nr_sections, memory_order_relaxed);
-
-	if (atomic_exchange_explicit(&sec->listed, true, memory_order_relaxed))
-		return true;
-	for (; nr < MAX_HEAP_SECTIONS; nr++) {
+	for (uint32_t nr = 0; nr < MAX_HEAP_SECTIONS; nr++) {
 		struct section *old = NULL;
 		uint32_t count = nr;
 		bool mine = atomic_compare_exchange_strong_explicit(
@@ -47,10 +43,9 @@ static bool section_list(struct section *sec)
 		/* Release pairs with the acquire in frame_section(). */
 		atomic_compare_exchange_strong_explicit(&heap.nr_sections, &count, nr + 1,
 							memory_order_release, memory_order_relaxed);
-		if (mine)
+		if (mine || old == sec)
 			return true;
 	}
-	atomic_store_explicit(&sec->listed, false, memory_order_relaxed);
 	return false;
 }
 
@@ -60,6 +55,13 @@ void section_release(struct section *sec, uint32_t index, uint32_t n)
 
 	/* Release pairs with the acquire in bitmap_claim_word(): we are done with the frames. */
 	bitmap_clear(sec->used, index, n, memory_order_release);
+	for (uint32_t order = 0; order < SECTION_ORDERS; order++) {
+		/* The frames may join free ones below them. */
+		uint32_t from = index > (1U << order) ? index - (1U << order) : 0;
+
+		if (from < atomic_load_explicit(&sec->run_from[order], memory_order_relaxed))
+			atomic_store_explicit(&sec->run_from[order], from, memory_order_relaxed);
+	}
 	hint = atomic_load_explicit(&sec->first_free, memory_order_relaxed);
 	while (index < hint &&
 	       !atomic_compare_exchange_weak_explicit(&sec->first_free, &hint, index,
@@ -148,33 +150,42 @@ static bool frame_reserve(uint32_t n, uint32_t align)
 	return add_frames(start, start + size);
 }
 
-/*
- * Makes claimed frames accessible, and some of what follows them, to save system calls. The frames
- * behind may be claimed by others meanwhile: that they become accessible early harms nobody.
- */
-static bool frame_commit(struct section *sec, uint32_t index, uint32_t n)
+/* How many frames behind [.., end) to make accessible at once; they are claimed for as long as it takes. */
+static uint32_t claim_ahead(struct section *sec, uint32_t end)
 {
-	uint32_t step = (uint32_t)(atomic_load_explicit(&heap.reserved, memory_order_relaxed) >>
-				   (FRAME_SHIFT + 5));
-	uint32_t end, ahead;
+	uint32_t step = (uint32_t)(frame_reserved() >> (FRAME_SHIFT + 5));
+	uint32_t ahead;
 
-	if (bitmap_test(sec->committed, index, n, false))
-		return true;
 	if (step < COMMIT_FRAMES_MIN)
 		step = COMMIT_FRAMES_MIN;
 	if (step > COMMIT_FRAMES_MAX)
 		step = COMMIT_FRAMES_MAX;
-	end = index + n;
 	ahead = end + step < SECTION_FRAMES ? end + step : SECTION_FRAMES;
-	ahead = bitmap_next(sec->reserved, end, ahead, false);
+	ahead = bitmap_next(sec->used, end, ahead, true);
 	ahead = bitmap_next(sec->committed, end, ahead, true);
-	if (!os_commit(frame_address(sec, index), (size_t)(ahead - index) << FRAME_SHIFT)) {
-		ahead = end;
-		if (!os_commit(frame_address(sec, index), (size_t)n << FRAME_SHIFT))
-			return false;
-	}
-	bitmap_set(sec->committed, index, ahead - index);
-	return true;
+	return ahead > end && bitmap_claim(sec->used, end, ahead - end) ? ahead - end : 0;
+}
+
+/* Makes claimed frames accessible, and some of what follows them, to save system calls. */
+static bool frame_commit(struct section *sec, uint32_t index, uint32_t n)
+{
+	void *addr = frame_address(sec, index);
+	uint32_t ahead;
+	bool done;
+
+	if (bitmap_test(sec->committed, index, n, false))
+		return true;
+	ahead = claim_ahead(sec, index + n);
+	done = ahead && os_commit(addr, (size_t)(n + ahead) << FRAME_SHIFT);
+	if (done)
+		bitmap_set(sec->committed, index + n, ahead);
+	else
+		done = os_commit(addr, (size_t)n << FRAME_SHIFT);
+	if (done)
+		bitmap_set(sec->committed, index, n);
+	if (ahead)
+		section_release(sec, index + n, ahead);
+	return done;
 }
 
 /* The frames are claimed: makes them usable and learns whether they are fresh. */
@@ -190,24 +201,39 @@ static bool frame_take(struct section *sec, uint32_t index, uint32_t n, bool *ze
 	return true;
 }
 
-/* First fit in one section. SECTION_FRAMES: none. */
+/* The order whose hint a search for n frames goes by: 2^order >= n. */
+static uint32_t run_order(uint32_t n)
+{
+	return n > 1 ? 32 - (uint32_t)__builtin_clz(n - 1) : 0;
+}
+
+/*
+ * First fit in one section, from `from`. SECTION_FRAMES: none. Raises the hints: what was freed meanwhile
+ * and lies below is found by the search without them.
+ */
 static uint32_t section_claim(struct section *sec, uint32_t from, uint32_t n, uint32_t align)
 {
-	uint32_t hint = from;
+	uint32_t hint = from, end;
 
 	for (;;) {
 		from = bitmap_find_clear(sec->used, from, SECTION_FRAMES, n, align);
-		if (from >= SECTION_FRAMES)
-			break;
-		if (bitmap_claim(sec->used, from, n))
+		if (from >= SECTION_FRAMES || bitmap_claim(sec->used, from, n))
 			break;
 	}
-	/* All below is taken, unless a frame was freed since: then the hint has changed. */
+	end = from < SECTION_FRAMES ? from + n : SECTION_FRAMES;
 	if (n == 1)
-		atomic_compare_exchange_strong_explicit(&sec->first_free, &hint,
-							from < SECTION_FRAMES ? from + 1 : from,
+		atomic_compare_exchange_strong_explicit(&sec->first_free, &hint, end,
 							memory_order_relaxed, memory_order_relaxed);
+	else if (align == 1)
+		atomic_store_explicit(&sec->run_from[run_order(n)], end, memory_order_relaxed);
 	return from;
+}
+
+static uint32_t section_hint(struct section *sec, uint32_t n)
+{
+	if (n == 1)
+		return atomic_load_explicit(&sec->first_free, memory_order_relaxed);
+	return atomic_load_explicit(&sec->run_from[run_order(n)], memory_order_relaxed);
 }
 
 /* `hints`: trust first_free. A hint that a stopped thread left too high costs a search without. */
@@ -216,10 +242,8 @@ static void *heap_claim(uint32_t n, uint32_t align, bool hints, bool *zeroed, bo
 	struct section *sec;
 
 	for_each_section(sec, nr) {
-		uint32_t from = 0, index;
+		uint32_t from = hints ? section_hint(sec, n) : 0, index;
 
-		if (hints)
-			from = atomic_load_explicit(&sec->first_free, memory_order_relaxed);
 		if (from >= SECTION_FRAMES)
 			continue;
 		index = section_claim(sec, from, n, align);
@@ -270,7 +294,6 @@ void *frame_alloc(uint32_t n, uint32_t align, bool *zeroed)
 
 	if (n > FRAME_RUN_MAX || align > FRAME_RUN_MAX)
 		return NULL;
-	purge_poll();
 	addr = claim_or_reserve(n, align, zeroed);
 	if (!addr && frame_unreserve())
 		addr = claim_or_reserve(n, align, zeroed);
@@ -283,7 +306,6 @@ void frame_free(void *addr, uint32_t n)
 	uint32_t index = ((uintptr_t)addr >> FRAME_SHIFT) & (SECTION_FRAMES - 1);
 
 	section_release(sec, index, n);
-	purge_poll();
 }
 
 bool frame_extend(void *addr, uint32_t n, uint32_t more)
@@ -348,6 +370,7 @@ static bool unreserve_claimed(struct section *sec, uint32_t index, uint32_t n)
 	}
 	if (committed)
 		recall_frames(sec, index, n);
+	bitmap_set(sec->dirty, index, n);
 	bitmap_set(sec->reserved, index, n);
 	section_release(sec, index, n);
 	return false;

@@ -53,7 +53,10 @@ static inline void *frame_address(struct section *sec, uint32_t index)
 	return (void *)(sec->base + ((uintptr_t)index << FRAME_SHIFT));
 }
 
-/* Gives free frames back to the kernel: those that have been free for the delay, when it is time. */
+/*
+ * Gives free frames back to the kernel: those that have been free for the delay, when it is time. Called
+ * on the slow paths of allocation and free.
+ */
 void purge_poll(void);
 /* All of them, now. Returns the bytes given back. */
 size_t purge_all(void);

@@ -118,7 +118,7 @@ bool kmalloc_owns(const void *p)
 {
 	const struct slab *slab = object_slab(p);
 
-	return slab->kind != FRAME_NONE || frame_is_ours(p);
+	return slab->kind != FRAME_NONE || frame_is_ours(p) || large_find(p);
 }
 
 struct kmem_cache *kmalloc_cache_of(const void *p)

@@ -17,6 +17,7 @@ void cache_shrink_all(void)
 /* Memory is out: what this thread and the node hold unused may be enough. */
 static bool __refill(struct thread *t, struct kmem_cache *s)
 {
+	purge_poll();
 	thread_check_fork(t);
 	thread_check_destroyed(t);
 	if (likely(__thread_refill(t, s)))
@@ -71,20 +72,23 @@ void slab_free_full(struct thread *t, struct kmem_cache *s)
 {
 	__thread_flush_sheaf(t, s);
 	local_unlock(t, thread_cpu(t, s->cpu_offset));
+	purge_poll();
 }
 
 /* Onto the slab's remote list: the sheaf is held by a frame that this one interrupted, or there is none. */
 static void free_nested(struct slab *slab, struct free_object *fo)
 {
+	/* Not from the slab later: once the object is pushed, the slab may be anybody's. */
+	struct kmem_cache_node *n = get_node(slab->cache);
 	struct free_chain chain = {fo, fo, 1};
 
 	fo->mark = slab;
 	switch (slab_free_remote(slab, &chain, false)) {
 	case FREE_LISTED:
-		list_partial(get_node(slab->cache), slab);
+		list_partial(n, slab);
 		break;
 	case FREE_EMPTIED:
-		note_empty(get_node(slab->cache));
+		note_empty(n);
 		break;
 	case FREE_PUSHED:
 	case FREE_ADOPTED:

@@ -7,6 +7,9 @@
 /* From here on a growing object that must move gets its own mapping, which can grow without copying. */
 #define MOVE_PAGES_MIN ((size_t)1 << 20)
 
+/* More than there is of addresses; a frame count of it, and a quarter more, fits into 32 bits. */
+#define LARGE_MAX ((size_t)1 << OS_ADDRESS_BITS)
+
 struct large_mapped large_mapped;
 
 static size_t round_up(size_t size, size_t to)
@@ -82,11 +85,12 @@ static void mapped_count(size_t count, size_t bytes, size_t size)
 
 static void *mapped_alloc(size_t size, size_t align, bool *zeroed)
 {
-	void *base = map_aligned(size, align, os_map);
+	uint32_t n = frames_of(size);
+	void *base = map_aligned(n * FRAME_SIZE, align, os_map);
 
 	if (!base)
 		return NULL;
-	slab_set_large(virt_to_slab(base), FRAME_MAPPED, base, 0, size);
+	slab_set_large(virt_to_slab(base), FRAME_MAPPED, base, n, size);
 	mapped_count(1, size, size);
 	*zeroed = true;
 	return base;
@@ -96,8 +100,9 @@ void *large_alloc(size_t size, size_t align, bool *zeroed)
 {
 	void *base = NULL;
 
-	if (size > (size_t)PTRDIFF_MAX || align > (size_t)PTRDIFF_MAX)
+	if (size > LARGE_MAX || align > LARGE_MAX)
 		return NULL;
+	purge_poll();
 	size = round_up(size ? size : 1, os_page_size());
 	if (fits_run(size, align))
 		base = run_alloc(size, align, zeroed);
@@ -111,15 +116,20 @@ void *large_alloc(size_t size, size_t align, bool *zeroed)
 /* The struct slab is clear before the address can be anybody else's. */
 void large_free(struct slab *slab)
 {
+	void *base = (void *)slab->base;
+	uint32_t n = slab->nr_frames;
 	uint8_t kind = slab->kind;
 
 	slab->kind = FRAME_NONE;
 	if (kind == FRAME_RUN) {
-		frame_free((void *)slab->base, slab->nr_frames);
+		frame_free(base, n);
+		purge_poll();
 		return;
 	}
 	mapped_count(-(size_t)1, -slab->size, 0);
-	os_unmap((void *)slab->base, slab->size);
+	/* Where the kernel can't split its mapping: the address space is lost, the memory is not. */
+	if (!os_unmap(base, n * FRAME_SIZE))
+		os_purge(base, n * FRAME_SIZE);
 }
 
 static bool run_resize(struct slab *slab, size_t size)
@@ -138,40 +148,61 @@ static bool run_resize(struct slab *slab, size_t size)
 	return true;
 }
 
+/* Within the mapping nothing is done, unless half of it is to be had back. */
 static bool mapped_resize(struct slab *slab, size_t size)
 {
-	size_t old = slab->size;
+	uint32_t n = frames_of(size), old = slab->nr_frames;
 
-	if (!os_resize((void *)slab->base, old, size))
-		return false;
+	if (n > old || n < old / 2) {
+		if (!os_resize((void *)slab->base, old * FRAME_SIZE, n * FRAME_SIZE))
+			return false;
+		slab->nr_frames = n;
+	}
+	mapped_count(0, size - slab->size, size);
 	slab->size = size;
-	mapped_count(0, size - old, size);
 	return true;
 }
 
-/* Takes the pages along to address space of its own. NULL: nothing has changed. */
-static void *move_to_mapping(struct slab *slab, size_t size)
+/*
+ * Moves n frames' worth of mapping. Some kernels unmap the target before they fail; somebody else's may be
+ * there by then: it is unmapped only while it says that it is ours.
+ */
+static bool move_onto(struct slab *slab, void *to, uint32_t n)
 {
+	void *from = (void *)slab->base;
 	uint8_t kind = slab->kind;
-	size_t old = kind == FRAME_RUN ? 0 : slab->size;
-	void *from = (void *)slab->base, *to = map_aligned(size, FRAME_SIZE, os_map);
-	bool moved;
 
-	if (!to)
-		return NULL;
+	*(void *volatile *)to = to;
 	slab->kind = FRAME_NONE;
-	if (kind == FRAME_RUN)
-		moved = frame_move_out(from, slab->nr_frames, to, size);
-	else
-		moved = os_move(from, slab->size, to, size);
-	if (!moved) {
-		slab->kind = kind;
-		os_unmap(to, size);
+	if (kind == FRAME_RUN ? frame_move_out(from, slab->nr_frames, to, n * FRAME_SIZE)
+			      : os_move(from, slab->nr_frames * FRAME_SIZE, to, n * FRAME_SIZE))
+		return true;
+	slab->kind = kind;
+	if (os_is_readable(to) && *(void *volatile *)to == to)
+		os_unmap(to, n * FRAME_SIZE);
+	return false;
+}
+
+/* Takes the pages along to n frames of address space of their own. NULL: nothing has changed. */
+static void *move_to_mapping(struct slab *slab, size_t size, uint32_t n)
+{
+	void *to = map_aligned(n * FRAME_SIZE, FRAME_SIZE, os_map);
+	/* Not from the slab later: once the pages have moved, its frame may be somebody else's. */
+	size_t count = slab->kind == FRAME_RUN, old = count ? 0 : slab->size;
+
+	if (!to || !move_onto(slab, to, n))
 		return NULL;
-	}
-	slab_set_large(virt_to_slab(to), FRAME_MAPPED, to, 0, size);
-	mapped_count(kind == FRAME_RUN ? 1 : 0, size - old, size);
+	mapped_count(count, size - old, size);
+	slab_set_large(virt_to_slab(to), FRAME_MAPPED, to, n, size);
 	return to;
+}
+
+/* With room to grow by another quarter: untouched pages cost nothing, and a system call saved does. */
+static void *move_pages(struct slab *slab, size_t size)
+{
+	void *to = move_to_mapping(slab, size, frames_of(size + size / 4));
+
+	return to ? to : move_to_mapping(slab, size, frames_of(size));
 }
 
 static void *move_by_copy(struct slab *slab, size_t size)
@@ -191,13 +222,13 @@ void *large_realloc(struct slab *slab, size_t size)
 {
 	void *to = NULL;
 
-	if (size > (size_t)PTRDIFF_MAX)
+	if (size > LARGE_MAX)
 		return NULL;
 	size = round_up(size, os_page_size());
 	if (slab->kind == FRAME_RUN ? run_resize(slab, size) : mapped_resize(slab, size))
 		return (void *)slab->base;
 	if (size >= MOVE_PAGES_MIN && slab->size >= MOVE_PAGES_MIN / 4)
-		to = move_to_mapping(slab, size);
+		to = move_pages(slab, size);
 	return to ? to : move_by_copy(slab, size);
 }
 
@@ -211,15 +242,26 @@ struct slab *large_find(const void *p)
 {
 	uintptr_t addr = (uintptr_t)p, at = addr & ~(FRAME_SIZE - 1);
 	size_t longest = atomic_load_explicit(&large_mapped.longest, memory_order_relaxed);
-	size_t frames = frame_is_ours(p) ? FRAME_RUN_MAX : longest / FRAME_SIZE + 1;
+	size_t mapped = atomic_load_explicit(&large_mapped.count, memory_order_relaxed);
+	size_t frames = frame_is_ours(p) ? FRAME_RUN_MAX : mapped ? longest / FRAME_SIZE + 1 : 0;
 
 	if (addr >> OS_ADDRESS_BITS)
 		return NULL;
-	for (; frames-- && at; at -= FRAME_SIZE) {
+	while (frames-- && at) {
 		struct slab *slab = virt_to_slab((void *)at);
+		uintptr_t section = at & ~(SECTION_SIZE - 1);
 
 		if (slab->kind != FRAME_NONE)
 			return covers(slab, addr) ? slab : NULL;
+		if (!section_find(at)) {
+			size_t skip = (at - section) >> FRAME_SHIFT;
+
+			frames -= skip < frames ? skip : frames;
+			at = section;
+		}
+		if (!at)
+			break;
+		at -= FRAME_SIZE;
 	}
 	return NULL;
 }

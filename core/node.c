@@ -7,15 +7,8 @@
 
 void list_partial(struct kmem_cache_node *n, struct slab *slab)
 {
-	frame_stack_push(&n->partial, slab);
+	frame_stack_push(&n->partial[atomic_load_explicit(&n->active, memory_order_relaxed)], slab);
 	atomic_fetch_add_explicit(&n->nr_partial, 1, memory_order_relaxed);
-}
-
-/* An empty slab is worth keeping only while the node has few others. */
-static bool should_discard(const struct kmem_cache_node *n, const struct slab *slab)
-{
-	return slab->inuse == 0 && atomic_load_explicit(&n->nr_partial, memory_order_relaxed) >=
-					   slab->cache->min_partial;
 }
 
 void put_slab(struct kmem_cache_node *n, struct slab *slab)
@@ -23,7 +16,7 @@ void put_slab(struct kmem_cache_node *n, struct slab *slab)
 	if (slab_is_full(slab) && __slab_release_full(slab))
 		return;
 	__slab_collect(slab);
-	if (should_discard(n, slab)) {
+	if (slab->inuse == 0) {
 		discard_slab(slab);
 		return;
 	}
@@ -31,9 +24,9 @@ void put_slab(struct kmem_cache_node *n, struct slab *slab)
 	list_partial(n, slab);
 }
 
-struct slab *get_partial(struct kmem_cache_node *n)
+static struct slab *pop_partial(struct kmem_cache_node *n, uint32_t stack)
 {
-	struct slab *slab = frame_stack_pop(&n->partial);
+	struct slab *slab = frame_stack_pop(&n->partial[stack]);
 
 	if (!slab)
 		return NULL;
@@ -42,11 +35,20 @@ struct slab *get_partial(struct kmem_cache_node *n)
 	return slab;
 }
 
+struct slab *get_partial(struct kmem_cache_node *n)
+{
+	uint32_t active = atomic_load_explicit(&n->active, memory_order_relaxed);
+	struct slab *slab = pop_partial(n, active);
+
+	return slab ? slab : pop_partial(n, !active);
+}
+
 /* So seldom that the walk over the list costs each slab that became empty a few steps. */
 static bool should_shrink(struct kmem_cache_node *n, uint32_t nr_empty)
 {
-	return nr_empty >= 8 &&
-	       nr_empty >= atomic_load_explicit(&n->nr_partial, memory_order_relaxed) / 4;
+	int32_t nr_partial = atomic_load_explicit(&n->nr_partial, memory_order_relaxed);
+
+	return nr_empty >= 8 && (int64_t)nr_empty * 4 >= nr_partial;
 }
 
 void note_empty(struct kmem_cache_node *n)
@@ -57,25 +59,26 @@ void note_empty(struct kmem_cache_node *n)
 		shrink_node(n);
 }
 
+/*
+ * Moves the slabs one by one from the active stack to the other, but for the empty ones: a thread that
+ * stops in here has one slab in its hands, and no more.
+ */
 uint32_t shrink_node(struct kmem_cache_node *n)
 {
-	uint32_t seen = atomic_load_explicit(&n->nr_partial, memory_order_relaxed), gone = 0;
-	struct slab *keep = NULL, *slab;
+	uint32_t from = atomic_load_explicit(&n->active, memory_order_relaxed), gone = 0;
+	/* Bounded by what was there: others go on adding. */
+	int32_t seen = atomic_load_explicit(&n->nr_partial, memory_order_relaxed);
+	struct slab *slab;
 
 	atomic_store_explicit(&n->nr_empty, 0, memory_order_relaxed);
-	/* Bounded by what was there: others go on adding. */
-	while (seen-- && (slab = get_partial(n))) {
+	atomic_store_explicit(&n->active, !from, memory_order_relaxed);
+	while (seen-- > 0 && (slab = pop_partial(n, from))) {
 		__slab_collect(slab);
 		if (slab->inuse == 0) {
 			discard_slab(slab);
 			gone++;
 			continue;
 		}
-		slab->next = keep;
-		keep = slab;
-	}
-	while ((slab = keep)) {
-		keep = slab->next;
 		__slab_release_partial(slab);
 		list_partial(n, slab);
 	}

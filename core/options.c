@@ -107,6 +107,8 @@ static bool parse_number(struct word w, uint32_t *value)
 {
 	uint64_t n = 0;
 
+	if (!w.len)
+		return false;
 	for (size_t i = 0; i < w.len; i++) {
 		if (w.s[i] < '0' || w.s[i] > '9')
 			return false;
@@ -115,7 +117,7 @@ static bool parse_number(struct word w, uint32_t *value)
 			return false;
 	}
 	*value = (uint32_t)n;
-	return w.len > 0;
+	return true;
 }
 
 static void set_option(const struct option *o, struct word value)

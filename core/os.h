@@ -48,11 +48,15 @@ size_t os_page_size(void);
 size_t os_address_limit(void);
 /* A monotonic clock that may be some milliseconds old, but costs no system call. */
 uint64_t os_clock_ms(void);
+/* Prepares os_at_thread_exit(), which may otherwise find no key left. */
+bool os_thread_exit_init(void);
 /*
  * Has fn(arg) called when the calling thread ends, after the program's own thread-specific destructors
  * have run once. Does not allocate while the process has few keys. False: it will not be called.
  */
 bool os_at_thread_exit(void (*fn)(void *), void *arg);
+/* Less than a second. For the control plane alone: no allocation or free ever sleeps. */
+void os_sleep_ms(long ms);
 int os_getpid(void);
 /* The same as os_getpid() in the first thread: that of main, or the one that forked. */
 int os_gettid(void);

@@ -82,7 +82,7 @@ bool os_wipe_on_fork(void *addr, size_t size)
 /* The kernel reads the new mask before it looks at `how`, which is none that it knows: nothing changes. */
 bool os_is_readable(const void *addr)
 {
-	return os_syscall6(SYS_rt_sigprocmask, -1, (long)addr, 0, 8, 0, 0) != -EFAULT;
+	return addr && os_syscall6(SYS_rt_sigprocmask, -1, (long)addr, 0, 8, 0, 0) != -EFAULT;
 }
 
 size_t os_page_size(void)
@@ -116,7 +116,7 @@ uint64_t os_clock_ms(void)
 static _Atomic unsigned int exit_key;
 
 /* What runs at the end, with its argument; the key's value is the argument. */
-static void (*exit_fn)(void *);
+static void (*_Atomic exit_fn)(void *);
 
 /* glibc runs destructors in rounds while values are set: wait for the second, the program's have run. */
 static void exit_second_round(void *arg)
@@ -127,22 +127,27 @@ static void exit_second_round(void *arg)
 		again = true;
 		return;
 	}
-	exit_fn(arg);
+	atomic_load (&exit_fn)(arg);
 }
 
-bool os_at_thread_exit(void (*fn)(void *), void *arg)
+bool os_thread_exit_init(void)
 {
 	unsigned int none = 0;
 	pthread_key_t key;
 
-	exit_fn = fn;
-	if (!atomic_load(&exit_key)) {
-		if (pthread_key_create(&key, exit_second_round))
-			return false;
-		if (!atomic_compare_exchange_strong(&exit_key, &none, key + 1))
-			pthread_key_delete(key);
-	}
-	return !pthread_setspecific(atomic_load(&exit_key) - 1, arg);
+	if (atomic_load(&exit_key))
+		return true;
+	if (pthread_key_create(&key, exit_second_round))
+		return false;
+	if (!atomic_compare_exchange_strong(&exit_key, &none, key + 1))
+		pthread_key_delete(key);
+	return true;
+}
+
+bool os_at_thread_exit(void (*fn)(void *), void *arg)
+{
+	atomic_store(&exit_fn, fn);
+	return os_thread_exit_init() && !pthread_setspecific(atomic_load(&exit_key) - 1, arg);
 }
 
 int os_getpid(void)
@@ -153,6 +158,13 @@ int os_getpid(void)
 int os_gettid(void)
 {
 	return (int)os_syscall3(SYS_gettid, 0, 0, 0);
+}
+
+void os_sleep_ms(long ms)
+{
+	struct timespec time = {.tv_nsec = ms * 1000000};
+
+	os_syscall3(SYS_nanosleep, (long)&time, 0, 0);
 }
 
 void os_write(int fd, const char *text, size_t len)

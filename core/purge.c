@@ -1,6 +1,6 @@
 /*
  * Giving free frames back to the kernel after a delay, without a thread of its own. Layer: frame.
- * Polled by frame_alloc() and frame_free(); purge_all() is called by malloc_trim().
+ * Polled by the slow paths of allocation and free; purge_all() is called by malloc_trim().
  *
  * Every half delay, one caller ticks. A frame that is free and dirty at a tick is marked aged; claiming
  * it clears the mark; at the next tick those still marked are claimed, purged and freed. So memory stays

@@ -19,7 +19,7 @@ void text_add_cache_name(struct text *t, const struct kmem_cache *s)
 	text_add_number(t, s->object_size);
 }
 
-static void report(struct text *line, const char *what, const void *p)
+static void report_line(struct text *line, const char *what, const void *p)
 {
 	text_add(line, " (");
 	text_add_number(line, (uint64_t)os_getpid());
@@ -28,6 +28,11 @@ static void report(struct text *line, const char *what, const void *p)
 	text_add(line, " ");
 	text_add_hex(line, (uintptr_t)p);
 	text_write_line(line, STDERR_FD);
+}
+
+static void report(struct text *line, const char *what, const void *p)
+{
+	report_line(line, what, p);
 	if (options.on_error == ON_ERROR_ABORT)
 		abort();
 }
@@ -56,4 +61,15 @@ void report_object(const struct kmem_cache *s, const char *what, const void *p)
 	text_add(&line, "uslub: BUG ");
 	text_add_cache_name(&line, s);
 	report(&line, what, p);
+}
+
+void report_misuse(const struct kmem_cache *s, const char *what, const void *p)
+{
+	struct text line = {0};
+
+	if (options.on_error == ON_ERROR_IGNORE)
+		return;
+	text_add(&line, "uslub: BUG ");
+	text_add_cache_name(&line, s);
+	report_line(&line, what, p);
 }

@@ -18,6 +18,8 @@ void text_add_cache_name(struct text *t, const struct kmem_cache *s);
 
 /* A bug around an object of `s`; NULL: a large one. Returns only where on_error doesn't say abort. */
 void report_object(const struct kmem_cache *s, const char *what, const void *p);
+/* The same where the program can go on unharmed: never aborts. */
+void report_misuse(const struct kmem_cache *s, const char *what, const void *p);
 /* A bug around something else: `where` stands in the place of the cache's name. */
 void report_bug(const char *where, const char *what, const void *p);
 

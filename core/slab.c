@@ -252,6 +252,15 @@ void slab_acquire_partial(struct slab *slab)
 	slab_set_state(slab, SLAB_OWNED);
 }
 
+/* Is there an object of s? Not every address of a freed frame can be read. */
+static bool may_be_free_object(const struct kmem_cache *s, const struct free_object *fo)
+{
+	const struct slab *slab = slab_of(fo);
+
+	return (uintptr_t)fo >> OS_ADDRESS_BITS == 0 && slab->kind == FRAME_SLAB &&
+	       slab->cache == s && os_is_readable(fo);
+}
+
 /* Each link is checked to lead to an object of the same cache, for it may be anything by now. */
 bool freelist_has(const struct free_object *list, const struct free_object *fo, uint32_t most)
 {
@@ -260,7 +269,7 @@ bool freelist_has(const struct free_object *list, const struct free_object *fo, 
 	for (; list && most--; list = list->next) {
 		if (list == fo)
 			return true;
-		if (slab_of(list)->cache != s)
+		if (!may_be_free_object(s, list))
 			return false;
 	}
 	return false;

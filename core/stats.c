@@ -21,10 +21,12 @@ static uint32_t cache_index(const struct kmem_cache *s)
 
 static uint32_t count_inuse(struct slab *slab)
 {
-	uint32_t inuse = load_folded(slab->inuse);
 	union slab_remote r;
+	uint32_t inuse;
 
-	r.word = atomic_load_explicit(&slab->remote, memory_order_relaxed);
+	/* This first: what is collected in between is then missing from both, rather than in both. */
+	r.word = atomic_load_explicit(&slab->remote, memory_order_acquire);
+	inuse = load_folded(slab->inuse);
 	return inuse > r.count ? inuse - r.count : 0;
 }
 
@@ -33,6 +35,9 @@ static void add_slab(struct heap_stats *heap, struct cache_stats *caches, struct
 	const struct kmem_cache *s = slab->cache;
 	uint32_t inuse = count_inuse(slab);
 
+	/* Its frame has become part of a large object meanwhile. */
+	if (!s)
+		return;
 	heap->small_used += (uint64_t)inuse * s->object_size;
 	heap->small_free += slab->nr_frames * FRAME_SIZE - (uint64_t)inuse * s->object_size;
 	heap->nr_free_slots += s->objects - inuse;
@@ -115,9 +120,10 @@ void heap_stats(struct heap_stats *heap, struct cache_stats *caches)
 	heap->mapped_bytes = atomic_load_explicit(&large_mapped.bytes, memory_order_relaxed);
 }
 
-bool cache_has_objects(const struct kmem_cache *s)
+/* Sheaves first: what is flushed in between is then counted as free twice, rather than not at all. */
+static bool count_objects(const struct kmem_cache *s)
 {
-	uint32_t inuse = 0;
+	uint32_t free = thread_count_free(s), inuse = 0;
 	struct section *sec;
 
 	for_each_section(sec, nr) {
@@ -128,7 +134,18 @@ bool cache_has_objects(const struct kmem_cache *s)
 				inuse += count_inuse(slab);
 		}
 	}
-	return inuse > thread_count_free(s);
+	return inuse > free;
+}
+
+/* Other threads may be moving objects while they are counted: only what is seen again and again is so. */
+bool cache_has_objects(const struct kmem_cache *s)
+{
+	for (int round = 0; round < 3; round++) {
+		if (!count_objects(s))
+			return false;
+		os_sleep_ms(1);
+	}
+	return true;
 }
 
 static void print_cache(int fd, const struct kmem_cache *s, const struct cache_stats *c)

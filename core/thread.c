@@ -9,7 +9,9 @@
  *
  * After fork the child has one thread, but the records of all. A page that the kernel wipes in the child
  * tells, at the next slow path of the thread that forked, which the kernel made the first of its process.
- * It flushes the records that threads of another process claimed, save the caches whose lock was held. No atfork handler is needed, and _Fork() and clone() are covered;
+ * It flushes the records that threads of another process claimed, save the caches whose lock was held.
+ * The page's second word is the first process that claimed a record since: a vfork child, which has its
+ * own number but its parent's memory, must not take that for its own. No atfork handler is needed, and _Fork() and clone() are covered;
  * vfork() shares memory, and the page.
  */
 #include "thread.h"
@@ -24,19 +26,24 @@ _Thread_local struct thread *current_thread = &thread_fresh;
 
 static struct frame_stack ended;
 static _Atomic(struct thread *) all_threads;
-static _Atomic(_Atomic uint32_t *)
-	fork_page; /* its first word: 1; 0 in a child that has to take over */
+
+/* What the kernel wipes in the child of a fork. */
+struct fork_page {
+	_Atomic int taken_over; /* 0: the records of the parent's threads are still to be flushed */
+	_Atomic int pid;	/* the process that claimed a record since; 0: none */
+};
+static _Atomic(struct fork_page *) fork_page;
 
 static void fork_page_create(void)
 {
-	_Atomic uint32_t *page, *none = NULL;
+	struct fork_page *page, *none = NULL;
 
 	if (atomic_load_explicit(&fork_page, memory_order_relaxed))
 		return;
 	page = os_map(os_page_size());
 	if (!page)
 		return;
-	atomic_init(page, 1);
+	atomic_init(&page->taken_over, 1);
 	if (!os_wipe_on_fork(page, os_page_size()) ||
 	    !atomic_compare_exchange_strong(&fork_page, &none, page))
 		os_unmap(page, os_page_size());
@@ -70,22 +77,43 @@ static struct thread *thread_create(void)
 #define for_each_thread(t) \
 	for ((t) = atomic_load_explicit(&all_threads, memory_order_acquire); (t); (t) = (t)->all)
 
+/* The record stays ENDED until it is the thread's: a take-over in between must not touch it. */
 static struct thread *thread_claim(void)
 {
 	struct slab *frame = frame_stack_pop(&ended);
 	struct thread *t = frame ? (struct thread *)frame->base : thread_create();
+	struct fork_page *page = atomic_load_explicit(&fork_page, memory_order_acquire);
+	int pid = os_getpid(), none = 0;
 
 	if (!t)
 		return NULL;
-	t->pid = os_getpid();
-	atomic_store_explicit(&t->state, THREAD_LIVE, memory_order_relaxed);
+	atomic_store_explicit(&t->pid, pid, memory_order_relaxed);
+	if (page)
+		atomic_compare_exchange_strong_explicit(&page->pid, &none, pid,
+							memory_order_relaxed, memory_order_relaxed);
 	return t;
 }
 
+/* Does a frame that never returned hold one of its locks? */
+static bool has_held_lock(struct thread *t)
+{
+	const struct kmem_cache *s;
+
+	for_each_cache(s, i)
+	{
+		uintptr_t lock = thread_cpu(t, s->cpu_offset)->local_lock;
+
+		if (lock && lock != (uintptr_t)t)
+			return true;
+	}
+	return false;
+}
+
+/* The record of an ended thread, flushed, for the next one. With a dead class it would be no use to it. */
 static void thread_pass_on(struct thread *t)
 {
-	atomic_store_explicit(&t->state, THREAD_ENDED, memory_order_relaxed);
-	frame_stack_push(&ended, virt_to_slab(t));
+	if (!has_held_lock(t))
+		frame_stack_push(&ended, virt_to_slab(t));
 }
 
 static void thread_exit_hook(void *arg)
@@ -105,9 +133,11 @@ struct thread *thread_current(void)
 	/* Atomic against a handler on this thread, which may have got itself a record by now. */
 	if (!__atomic_compare_exchange_n(&current_thread, &expected, t, false, __ATOMIC_RELAXED,
 					 __ATOMIC_RELAXED)) {
-		thread_pass_on(t);
+		frame_stack_push(&ended, virt_to_slab(t));
 		return expected;
 	}
+	/* Release pairs with the acquire in thread_take_over(): publishes t->pid. */
+	atomic_store_explicit(&t->state, THREAD_LIVE, memory_order_release);
 	os_at_thread_exit(thread_exit_hook, t);
 	return t;
 }
@@ -167,19 +197,28 @@ bool thread_has_free(const struct kmem_cache *s, const struct free_object *fo)
 
 	for_each_thread(t)
 	{
-		if (freelist_has(thread_cpu(t, s->cpu_offset)->freelist, fo, s->sheaf))
+		struct kmem_cache_lists *l = thread_lists(t, s);
+
+		if (freelist_has(thread_cpu(t, s->cpu_offset)->freelist, fo, s->sheaf) ||
+		    freelist_has(l->flushing, fo, s->sheaf))
 			return true;
 	}
 	return false;
 }
 
+/* By CAS from LIVE: of two takers, one nested in the other, each record has one. */
 static void thread_take_over(const struct thread *self, int pid)
 {
 	struct thread *t;
 
-	for_each_thread(t) {
-		if (t == self || t->pid == pid ||
-		    atomic_load_explicit(&t->state, memory_order_relaxed) != THREAD_LIVE)
+	for_each_thread(t)
+	{
+		uint32_t live = THREAD_LIVE;
+
+		if (t == self ||
+		    atomic_load_explicit(&t->state, memory_order_acquire) != THREAD_LIVE ||
+		    atomic_load_explicit(&t->pid, memory_order_relaxed) == pid ||
+		    !atomic_compare_exchange_strong(&t->state, &live, THREAD_ENDED))
 			continue;
 		thread_flush_all(t);
 		thread_pass_on(t);
@@ -188,25 +227,34 @@ static void thread_take_over(const struct thread *self, int pid)
 
 void thread_check_fork(struct thread *t)
 {
-	_Atomic uint32_t *page = atomic_load_explicit(&fork_page, memory_order_relaxed);
-	uint32_t wiped = 0;
-	int pid;
+	struct fork_page *page = atomic_load_explicit(&fork_page, memory_order_acquire);
+	int pid, owner, wiped = 0;
 
-	if (likely(!page || atomic_load_explicit(page, memory_order_relaxed)))
+	if (likely(!page || atomic_load_explicit(&page->taken_over, memory_order_relaxed)))
 		return;
 	pid = os_getpid();
-	if (os_gettid() != pid)
+	owner = atomic_load_explicit(&page->pid, memory_order_relaxed);
+	if (os_gettid() != pid || (owner && owner != pid))
 		return;
-	t->pid = pid;
-	if (atomic_compare_exchange_strong(page, &wiped, 1))
+	atomic_store_explicit(&t->pid, pid, memory_order_relaxed);
+	if (atomic_compare_exchange_strong(&page->taken_over, &wiped, 1))
 		thread_take_over(t, pid);
 }
 
+/* First without a record: a handler that comes now leaves nothing in it. */
 void thread_exit(struct thread *t)
 {
 	thread_check_fork(t);
-	thread_flush_all(t);
 	current_thread = &thread_gone;
 	barrier();
+	thread_flush_all(t);
+	atomic_store_explicit(&t->state, THREAD_ENDED, memory_order_relaxed);
 	thread_pass_on(t);
+}
+
+bool thread_is_alone(void)
+{
+	struct thread *t = atomic_load_explicit(&all_threads, memory_order_acquire);
+
+	return t && !t->all;
 }

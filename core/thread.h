@@ -28,6 +28,11 @@ static inline struct kmem_cache_cpu *thread_cpu(struct thread *t, uint32_t cpu_o
 	return (struct kmem_cache_cpu *)((char *)t + cpu_offset);
 }
 
+static inline struct kmem_cache_lists *thread_lists(struct thread *t, const struct kmem_cache *s)
+{
+	return (struct kmem_cache_lists *)((char *)t + s->lists_offset);
+}
+
 static inline bool local_lock_is_locked(const struct thread *t, const struct kmem_cache_cpu *c)
 {
 	return c->local_lock != (uintptr_t)t;
@@ -75,6 +80,9 @@ void thread_check_destroyed(struct thread *t);
 
 /* Flushes every cache whose lock is free. */
 void thread_flush_all(struct thread *t);
+/* Has there never been a second thread? */
+bool thread_is_alone(void);
+
 /* Is the object in any thread's sheaf, or on its way out of one? For reports: it looks at all threads. */
 bool thread_has_free(const struct kmem_cache *s, const struct free_object *fo);
 /* Objects in all threads' sheaves of the cache. */

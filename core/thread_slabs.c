@@ -5,8 +5,8 @@
  * from elsewhere have reached, the node's list, new frames. It is flushed to where its objects are of: into
  * the thread's own slabs by plain stores; to another's, all that are of one slab in a row by one CAS.
  *
- * A thread keeps up to max_owned slabs on each list, for into its own it frees without a CAS; but what is
- * free in the slabs of an idle thread is out of reach for the others, so the oldest are released. A full
+ * A thread keeps slabs of up to MAX_OWNED frames, for into its own it frees without a CAS; but what is free
+ * in the slabs of an idle thread is out of reach for the others, so beyond that the oldest are released. A full
  * slab is then nobody's, and whoever first frees into it owns it: a consumer comes to own the slabs that a
  * producer filled.
  */
@@ -19,11 +19,6 @@
 #define MAX_EMPTY 1U
 /* Full slabs looked at for remote frees before a new slab is made. */
 #define SCAN_FULL 4U
-
-static struct kmem_cache_lists *thread_lists(struct thread *t, const struct kmem_cache *s)
-{
-	return (struct kmem_cache_lists *)((char *)t + s->lists_offset);
-}
 
 bool local_trylock(struct thread *t, const struct kmem_cache *s)
 {
@@ -40,28 +35,46 @@ bool local_trylock(struct thread *t, const struct kmem_cache *s)
 	return true;
 }
 
+/* Frames on the lists of a thread, of all its caches: 4 MiB; 32 while nobody else could use them. */
+#define MAX_OWNED 64
+#define MAX_OWNED_ALONE 512
+
+/* Atomic, for a handler on the same thread may be at another cache's lists. */
+static void count_owned(struct thread *t, int32_t frames)
+{
+	atomic_fetch_add_explicit(&t->owned, frames, memory_order_relaxed);
+}
+
+static bool owns_too_much(struct thread *t)
+{
+	int32_t owned = atomic_load_explicit(&t->owned, memory_order_relaxed);
+
+	return owned > MAX_OWNED && (owned > MAX_OWNED_ALONE || !thread_is_alone());
+}
+
 static bool should_keep_empty(const struct kmem_cache_lists *l)
 {
 	return l->nr_empty < MAX_EMPTY;
 }
 
-static void __del_partial(struct kmem_cache_lists *l, struct slab *slab)
+static void __del_partial(struct thread *t, struct kmem_cache_lists *l, struct slab *slab)
 {
 	slab_list_del(&l->partial, slab);
 	slab->list = LIST_NONE;
-	l->nr_partial--;
+	count_owned(t, -(int32_t)slab->nr_frames);
 	if (slab->inuse == 0)
 		l->nr_empty--;
 }
 
-static void __del_full(struct kmem_cache_lists *l, struct slab *slab)
+static void __del_full(struct thread *t, struct kmem_cache_lists *l, struct slab *slab)
 {
 	slab_list_del(&l->full, slab);
 	slab->list = LIST_NONE;
-	l->nr_full--;
+	count_owned(t, -(int32_t)slab->nr_frames);
 }
 
-static void __add_partial(struct kmem_cache *s, struct kmem_cache_lists *l, struct slab *slab)
+static void __add_partial(struct thread *t, struct kmem_cache *s, struct kmem_cache_lists *l,
+			  struct slab *slab)
 {
 	if (slab->inuse == 0 && !should_keep_empty(l)) {
 		discard_slab(slab);
@@ -69,47 +82,48 @@ static void __add_partial(struct kmem_cache *s, struct kmem_cache_lists *l, stru
 	}
 	slab->list = LIST_PARTIAL;
 	slab_list_add_head(&l->partial, slab);
-	l->nr_partial++;
+	count_owned(t, (int32_t)slab->nr_frames);
 	if (slab->inuse == 0)
 		l->nr_empty++;
-	if (l->nr_partial > s->max_owned) {
+	if (owns_too_much(t)) {
 		slab = l->partial->prev;
-		__del_partial(l, slab);
+		__del_partial(t, l, slab);
 		put_slab(get_node(s), slab);
 	}
 }
 
 /* A full slab that remote frees have reached. */
-static bool __collect_full(struct kmem_cache_lists *l, struct slab *slab)
+static bool __collect_full(struct thread *t, struct kmem_cache_lists *l, struct slab *slab)
 {
 	if (!slab_has_remote(slab) || !__slab_collect(slab))
 		return false;
-	__del_full(l, slab);
+	__del_full(t, l, slab);
 	return true;
 }
 
-static void __add_full(struct kmem_cache *s, struct kmem_cache_lists *l, struct slab *slab)
+static void __add_full(struct thread *t, struct kmem_cache *s, struct kmem_cache_lists *l,
+		       struct slab *slab)
 {
 	slab->list = LIST_FULL;
 	slab_list_add_tail(&l->full, slab);
-	l->nr_full++;
-	if (l->nr_full <= s->max_owned)
+	count_owned(t, (int32_t)slab->nr_frames);
+	if (!owns_too_much(t))
 		return;
 	slab = l->full;
-	if (__collect_full(l, slab)) {
-		__add_partial(s, l, slab);
+	if (__collect_full(t, l, slab)) {
+		__add_partial(t, s, l, slab);
 		return;
 	}
-	__del_full(l, slab);
+	__del_full(t, l, slab);
 	put_slab(get_node(s), slab);
 }
 
-static struct slab *__scan_full(struct kmem_cache_lists *l)
+static struct slab *__scan_full(struct thread *t, struct kmem_cache_lists *l)
 {
 	for (unsigned int i = 0; i < SCAN_FULL && l->full; i++) {
 		struct slab *slab = l->full;
 
-		if (__collect_full(l, slab))
+		if (__collect_full(t, l, slab))
 			return slab;
 		l->full = slab->next;
 	}
@@ -121,10 +135,10 @@ static struct slab *__next_slab(struct thread *t, struct kmem_cache *s, struct k
 	struct slab *slab = l->partial;
 
 	if (slab) {
-		__del_partial(l, slab);
+		__del_partial(t, l, slab);
 		return slab;
 	}
-	slab = __scan_full(l);
+	slab = __scan_full(t, l);
 	if (slab)
 		return slab;
 	slab = get_partial(get_node(s));
@@ -150,7 +164,7 @@ bool __thread_refill(struct thread *t, struct kmem_cache *s)
 			if (n)
 				return true;
 			c->slab = &slab_none;
-			__add_full(s, l, slab);
+			__add_full(t, s, l, slab);
 		}
 		slab = __next_slab(t, s, l);
 		if (!slab)
@@ -159,7 +173,7 @@ bool __thread_refill(struct thread *t, struct kmem_cache *s)
 	}
 }
 
-static void __empty_partial(struct kmem_cache_lists *l, struct slab *slab)
+static void __empty_partial(struct thread *t, struct kmem_cache_lists *l, struct slab *slab)
 {
 	if (should_keep_empty(l)) {
 		l->nr_empty++;
@@ -167,25 +181,25 @@ static void __empty_partial(struct kmem_cache_lists *l, struct slab *slab)
 	}
 	slab_list_del(&l->partial, slab);
 	slab->list = LIST_NONE;
-	l->nr_partial--;
+	count_owned(t, -(int32_t)slab->nr_frames);
 	discard_slab(slab);
 }
 
 /* Into a slab of the thread's own. */
-static void __put_local(struct kmem_cache *s, struct kmem_cache_lists *l, struct slab *slab,
-			struct free_object *fo)
+static void __put_local(struct thread *t, struct kmem_cache *s, struct kmem_cache_lists *l,
+			struct slab *slab, struct free_object *fo)
 {
 	__slab_put(slab, fo);
 	switch ((enum slab_list)slab->list) {
 	case LIST_NONE: /* the current one */
 		break;
 	case LIST_FULL:
-		__del_full(l, slab);
-		__add_partial(s, l, slab);
+		__del_full(t, l, slab);
+		__add_partial(t, s, l, slab);
 		break;
 	case LIST_PARTIAL:
 		if (slab->inuse == 0)
-			__empty_partial(l, slab);
+			__empty_partial(t, l, slab);
 		break;
 	}
 }
@@ -198,7 +212,7 @@ static void __adopt(struct thread *t, struct kmem_cache *s, struct slab *slab,
 	slab->freelist = chain->first;
 	slab->inuse = slab->objects - chain->count;
 	slab_set_owner(slab, t);
-	__add_partial(s, thread_lists(t, s), slab);
+	__add_partial(t, s, thread_lists(t, s), slab);
 }
 
 static void __put_remote(struct thread *t, struct kmem_cache *s, struct slab *slab,
@@ -241,7 +255,7 @@ static void __put_all(struct thread *t, struct kmem_cache *s, struct kmem_cache_
 
 		if (load_folded(slab->owner) == t) {
 			l->flushing = fo->next;
-			__put_local(s, l, slab, fo);
+			__put_local(t, s, l, slab, fo);
 		} else {
 			struct free_chain chain;
 
@@ -280,11 +294,11 @@ void __thread_flush(struct thread *t, struct kmem_cache *s)
 	if (slab != &slab_none)
 		put_slab(get_node(s), slab);
 	while ((slab = l->partial)) {
-		__del_partial(l, slab);
+		__del_partial(t, l, slab);
 		put_slab(get_node(s), slab);
 	}
 	while ((slab = l->full)) {
-		__del_full(l, slab);
+		__del_full(t, l, slab);
 		put_slab(get_node(s), slab);
 	}
 }

@@ -62,6 +62,8 @@
 #define SECTION_SIZE ((size_t)1 << SECTION_SHIFT)
 #define SECTION_FRAMES (1U << (SECTION_SHIFT - FRAME_SHIFT))
 #define SECTION_WORDS (SECTION_FRAMES / 64)
+/* Runs of up to 2^9 frames are searched for. */
+#define SECTION_ORDERS 10
 #define NR_SECTIONS (1U << (OS_ADDRESS_BITS - SECTION_SHIFT))
 
 /* A slab is carved so many bytes at a time, or an object where that is larger. */
@@ -122,7 +124,8 @@ struct slab {
 	/* Everybody's line. */
 	_Atomic uint64_t remote; /* CAS; union slab_remote */
 	_Atomic uint32_t link;	 /* frame number of the next on a frame_stack */
-	uint32_t nr_frames; /* const; of the slab or run, of a tail: how far back the first is */
+	uint32_t
+		nr_frames; /* holder's; of the slab, run or mapping; of a tail: back to the first */
 	struct kmem_cache *cache; /* const; NULL for large objects */
 	uintptr_t base;		  /* const; address of the first frame */
 	size_t size;		  /* large object: usable bytes; its holder's, as realloc's are */
@@ -149,9 +152,10 @@ struct section {
 	_Atomic uint64_t committed[SECTION_WORDS]; /* readable and writable; holder clears */
 	_Atomic uint64_t dirty[SECTION_WORDS];	   /* holder; may be resident and not zero */
 	_Atomic uint64_t aged[SECTION_WORDS];	   /* free and dirty at the last tick of purge */
-	_Atomic uint32_t first_free;		   /* hint: no free frame lies below */
-	_Atomic bool listed;			   /* set once: in heap.sections */
-	uintptr_t base;				   /* const */
+	_Atomic uint32_t
+		run_from[SECTION_ORDERS]; /* hints: no run of 2^i free frames begins below */
+	_Atomic uint32_t first_free;	  /* hint: no free frame lies below */
+	uintptr_t base;			  /* const */
 };
 
 /* A lock-free stack of frames, linked through slab->link: top's frame number and a generation. */
@@ -161,9 +165,10 @@ struct frame_stack {
 
 /* Shared by the threads of a node: the slabs of a cache that nobody owns and that have free objects. */
 struct kmem_cache_node {
-	struct frame_stack partial;
-	_Atomic uint32_t nr_partial; /* counted after the fact: a hint */
-	_Atomic uint32_t nr_empty;   /* of them, since the last shrink: a hint */
+	struct frame_stack partial[2]; /* `active` is pushed to; a shrink moves all to the other */
+	_Atomic uint32_t active;
+	_Atomic int32_t nr_partial; /* counted after the fact: a hint */
+	_Atomic uint32_t nr_empty;  /* of them, since the last shrink: a hint */
 } cacheline_aligned;
 
 struct kmem_cache {
@@ -173,13 +178,10 @@ struct kmem_cache {
 	uint32_t objects; /* const; in a slab */
 	uint64_t inverse; /* const; see slab_object_ok() */
 	uint64_t residue; /* const; size * inverse mod 2^64 */
-	uint16_t cpu_offset;   /* const; of kmem_cache_cpu in struct thread */
-	uint16_t lists_offset; /* const; of kmem_cache_lists in struct thread */
-	uint16_t nr_frames;    /* const; of a slab */
-	uint16_t max_owned;    /* const; slabs that a thread keeps on each of its lists */
-	uint16_t sheaf;	       /* const; objects that a thread's sheaf holds */
-	uint32_t align;	       /* const */
-	uint32_t min_partial;  /* const; empty slabs are kept while a node has fewer partial ones */
+	uint16_t cpu_offset;	      /* const; of kmem_cache_cpu in struct thread */
+	uint16_t lists_offset;	      /* const; of kmem_cache_lists in struct thread */
+	uint16_t nr_frames;	      /* const; of a slab */
+	uint16_t sheaf;		      /* const; objects that a thread's sheaf holds */
 	struct kmem_cache_node *node; /* const */
 	void (*ctor)(void *);	      /* const; NULL where none */
 	char name[32];		      /* const; "": kmalloc-SIZE */
@@ -204,9 +206,7 @@ struct kmem_cache_lists {
 		*full; /* kept although full, so that local frees need no CAS; the oldest first */
 	struct free_object
 		*flushing; /* what a flush has taken from the sheaf and not yet put away */
-	uint16_t nr_partial;
-	uint16_t nr_full;
-	uint16_t nr_empty; /* partial ones with no object in use */
+	uint32_t nr_empty; /* partial ones with no object in use */
 };
 
 #define NR_KMALLOC_CACHES 72
@@ -222,7 +222,8 @@ struct thread {
 	uintptr_t never_free; /* const, 0: read as a local_lock by whom the fast path is not for */
 	struct thread *all;   /* const; next in the registry of all records */
 	_Atomic uint32_t state;	 /* CAS; enum thread_state */
-	int pid;		 /* owner; the process in which it was claimed */
+	_Atomic int32_t owned;	 /* frames on its lists */
+	_Atomic int pid;	 /* owner; the process in which it was claimed */
 	uint32_t destroyed_seen; /* owner; destroyed caches that it has flushed, as counted */
 
 	struct kmem_cache_cpu cpu[NR_KMALLOC_CACHES] cacheline_aligned;

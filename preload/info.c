@@ -5,7 +5,6 @@
 #include "preload.h"
 
 #include "core/kmalloc.h"
-#include "core/options.h"
 #include "core/stats.h"
 
 #include <inttypes.h>
@@ -131,27 +130,10 @@ EXPORT int malloc_info(int flags, FILE *out)
 }
 
 /*
- * Thresholds and arenas are glibc's inner matters: setting them succeeds and changes nothing, as programs
- * that tune them expect. What would change behaviour and isn't done here fails.
+ * Thresholds and arenas are glibc's inner matters. As there, setting them succeeds, known or not, but for
+ * an M_MXFAST that is out of range; here it changes nothing.
  */
 EXPORT int mallopt(int parameter, int value)
 {
-	switch (parameter) {
-	case M_MMAP_THRESHOLD:
-	case M_TRIM_THRESHOLD:
-	case M_TOP_PAD:
-	case M_MMAP_MAX:
-	case M_ARENA_TEST:
-	case M_ARENA_MAX:
-		return value >= 0;
-	case M_MXFAST:
-		return value >= 0 && (size_t)value <= 80 * sizeof(size_t) / 4;
-	case M_CHECK_ACTION:
-		options.on_error = value & 2   ? ON_ERROR_ABORT
-				   : value & 1 ? ON_ERROR_REPORT
-					       : ON_ERROR_IGNORE;
-		return 1;
-	default:
-		return 0;
-	}
+	return parameter != M_MXFAST || (value >= 0 && (size_t)value <= 80 * sizeof(size_t) / 4);
 }

@@ -12,13 +12,36 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
 /* Out of the way of programs that count on low numbers. */
 #define STATS_FD_MIN 100
 
-static int stats_fd = -1;
+/* Where the statistics go: a copy of stderr, for programs close theirs before this library's turn comes. */
+static struct {
+	int fd;
+	struct stat is;
+} stats_to;
+
+static void stats_init(void)
+{
+	stats_to.fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STATS_FD_MIN);
+	if (stats_to.fd < 0)
+		stats_to.fd = STDERR_FILENO;
+	if (fstat(stats_to.fd, &stats_to.is))
+		options.stats = 0;
+}
+
+/* Programs close descriptors that they don't know, and the number may be a file of theirs by now. */
+static bool stats_fd_is_ours(void)
+{
+	struct stat now;
+
+	return !fstat(stats_to.fd, &now) && now.st_dev == stats_to.is.st_dev &&
+	       now.st_ino == stats_to.is.st_ino;
+}
 
 __attribute__((constructor)) static void uslub_init(void)
 {
@@ -27,14 +50,16 @@ __attribute__((constructor)) static void uslub_init(void)
 
 	if (text)
 		options_parse(text);
-	/* Programs close stderr at their end, before this library's turn comes. */
 	if (options.stats)
-		stats_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STATS_FD_MIN);
+		stats_init();
+	/* While there are keys: a program may take them all. */
+	os_thread_exit_init();
 	foreign_init();
+	operators_init();
 }
 
 __attribute__((destructor)) static void uslub_fini(void)
 {
-	if (stats_fd >= 0)
-		stats_print(stats_fd);
+	if (options.stats && stats_fd_is_ours())
+		stats_print(stats_to.fd);
 }

@@ -55,6 +55,9 @@ static _Noreturn void throw_bad_alloc(const void *caller)
 	abort();
 }
 
+/* The program has one of the basic forms of its own: see operators_init(). */
+static bool replaced;
+
 /* NULL for an alignment that is none, too: as libstdc++ has it, that is out of memory at once. */
 static inline void *allocate(size_t size, size_t align)
 {
@@ -106,68 +109,108 @@ static noinline void *nothrow_aligned_failed(size_t size, size_t align, const st
 
 #define CALLER __builtin_return_address(0)
 
-#define OPERATOR_NEW(name)                                                  \
-	EXPORT void *name(size_t size);                                     \
-	EXPORT void *name(size_t size)                                      \
-	{                                                                   \
-		void *p = kmalloc(size);                                    \
-                                                                            \
-		return likely(p) ? p : new_failed(size, MIN_ALIGN, CALLER); \
+/* The C++ runtime's operator of the same name; NULL where there is none, and ours must do. */
+static noinline void *next_operator(void **next, const char *name, const void *caller)
+{
+	if (!*next)
+		*next = runtime_symbol(name, caller);
+	return *next;
+}
+
+/* `derived`: the form calls another by default. */
+#define DEFINE_NEW(name, parameters, arguments, derived, body)                            \
+	EXPORT __attribute__((weak)) void *name parameters;                               \
+	EXPORT __attribute__((weak)) void *name parameters                                \
+	{                                                                                 \
+		static void *next;                                                        \
+		void *p;                                                                  \
+                                                                                          \
+		if (derived && unlikely(replaced) && next_operator(&next, #name, CALLER)) \
+			return ((__typeof__(&name))(uintptr_t)next)arguments;           \
+		body;                                                                     \
+		return p;                                                                 \
 	}
-#define OPERATOR_NEW_ALIGNED(name)                                      \
-	EXPORT void *name(size_t size, size_t align);                   \
-	EXPORT void *name(size_t size, size_t align)                    \
-	{                                                               \
-		void *p = allocate(size, align);                        \
-                                                                        \
-		return likely(p) ? p : new_failed(size, align, CALLER); \
-	}
-#define OPERATOR_NEW_NOTHROW(name)                                               \
-	EXPORT void *name(size_t size, const struct nothrow *tag);               \
-	EXPORT void *name(size_t size, const struct nothrow *tag)                \
-	{                                                                        \
-		void *p = kmalloc(size);                                         \
-                                                                                 \
-		return likely(p) ? p : nothrow_failed(size, tag, #name, CALLER); \
-	}
-#define OPERATOR_NEW_ALIGNED_NOTHROW(name)                                                      \
-	EXPORT void *name(size_t size, size_t align, const struct nothrow *tag);                \
-	EXPORT void *name(size_t size, size_t align, const struct nothrow *tag)                 \
-	{                                                                                       \
-		void *p = allocate(size, align);                                                \
-                                                                                                \
-		return likely(p) ? p : nothrow_aligned_failed(size, align, tag, #name, CALLER); \
-	}
+
+#define OPERATOR_NEW(name, derived)                      \
+	DEFINE_NEW(name, (size_t size), (size), derived, \
+		   if (unlikely(!(p = kmalloc(size)))) p = new_failed(size, MIN_ALIGN, CALLER))
+#define OPERATOR_NEW_ALIGNED(name, derived)                                   \
+	DEFINE_NEW(name, (size_t size, size_t align), (size, align), derived, \
+		   if (unlikely(!(p = allocate(size, align))))                \
+			   p = new_failed(size, align, CALLER))
+#define OPERATOR_NEW_NOTHROW(name)                                                    \
+	DEFINE_NEW(name, (size_t size, const struct nothrow *tag), (size, tag), true, \
+		   if (unlikely(!(p = kmalloc(size))))                                \
+			   p = nothrow_failed(size, tag, #name, CALLER))
+#define OPERATOR_NEW_ALIGNED_NOTHROW(name)                                       \
+	DEFINE_NEW(name, (size_t size, size_t align, const struct nothrow *tag), \
+		   (size, align, tag), true,                                     \
+		   if (unlikely(!(p = allocate(size, align))))                   \
+			   p = nothrow_aligned_failed(size, align, tag, #name, CALLER))
 
 /* Size, alignment and tag are the caller's word, and not needed. */
 #define UNUSED __attribute__((unused))
-#define OPERATOR_DELETE(name, parameters) \
-	EXPORT void name parameters;      \
-	EXPORT void name parameters       \
-	{                                 \
-		kfree(p);                 \
+#define OPERATOR_DELETE(name, parameters, arguments, derived)                             \
+	EXPORT __attribute__((weak)) void name parameters;                                \
+	EXPORT __attribute__((weak)) void name parameters                                 \
+	{                                                                                 \
+		static void *next;                                                        \
+                                                                                          \
+		if (derived && unlikely(replaced) && next_operator(&next, #name, CALLER)) \
+			((__typeof__(&name))(uintptr_t)next)arguments;                  \
+		else                                                                      \
+			kfree(p);                                                         \
 	}
 
-OPERATOR_NEW(_Znwm)
-OPERATOR_NEW(_Znam)
-OPERATOR_NEW_ALIGNED(_ZnwmSt11align_val_t)
-OPERATOR_NEW_ALIGNED(_ZnamSt11align_val_t)
+OPERATOR_NEW(_Znwm, false)
+OPERATOR_NEW(_Znam, true)
+OPERATOR_NEW_ALIGNED(_ZnwmSt11align_val_t, false)
+OPERATOR_NEW_ALIGNED(_ZnamSt11align_val_t, true)
 OPERATOR_NEW_NOTHROW(_ZnwmRKSt9nothrow_t)
 OPERATOR_NEW_NOTHROW(_ZnamRKSt9nothrow_t)
 OPERATOR_NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t)
 OPERATOR_NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t)
 
-OPERATOR_DELETE(_ZdlPv, (void *p))
-OPERATOR_DELETE(_ZdaPv, (void *p))
-OPERATOR_DELETE(_ZdlPvm, (void *p, size_t size UNUSED))
-OPERATOR_DELETE(_ZdaPvm, (void *p, size_t size UNUSED))
-OPERATOR_DELETE(_ZdlPvSt11align_val_t, (void *p, size_t align UNUSED))
-OPERATOR_DELETE(_ZdaPvSt11align_val_t, (void *p, size_t align UNUSED))
-OPERATOR_DELETE(_ZdlPvmSt11align_val_t, (void *p, size_t size UNUSED, size_t align UNUSED))
-OPERATOR_DELETE(_ZdaPvmSt11align_val_t, (void *p, size_t size UNUSED, size_t align UNUSED))
-OPERATOR_DELETE(_ZdlPvRKSt9nothrow_t, (void *p, const struct nothrow *tag UNUSED))
-OPERATOR_DELETE(_ZdaPvRKSt9nothrow_t, (void *p, const struct nothrow *tag UNUSED))
+OPERATOR_DELETE(_ZdlPv, (void *p), (p), false)
+OPERATOR_DELETE(_ZdaPv, (void *p), (p), true)
+OPERATOR_DELETE(_ZdlPvm, (void *p, size_t size UNUSED), (p, size), true)
+OPERATOR_DELETE(_ZdaPvm, (void *p, size_t size UNUSED), (p, size), true)
+OPERATOR_DELETE(_ZdlPvSt11align_val_t, (void *p, size_t align UNUSED), (p, align), false)
+OPERATOR_DELETE(_ZdaPvSt11align_val_t, (void *p, size_t align UNUSED), (p, align), true)
+OPERATOR_DELETE(_ZdlPvmSt11align_val_t, (void *p, size_t size UNUSED, size_t align UNUSED),
+		(p, size, align), true)
+OPERATOR_DELETE(_ZdaPvmSt11align_val_t, (void *p, size_t size UNUSED, size_t align UNUSED),
+		(p, size, align), true)
+OPERATOR_DELETE(_ZdlPvRKSt9nothrow_t, (void *p, const struct nothrow *tag UNUSED), (p, tag), true)
+OPERATOR_DELETE(_ZdaPvRKSt9nothrow_t, (void *p, const struct nothrow *tag UNUSED), (p, tag), true)
 OPERATOR_DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t,
-		(void *p, size_t align UNUSED, const struct nothrow *tag UNUSED))
+		(void *p, size_t align UNUSED, const struct nothrow *tag UNUSED), (p, align, tag),
+		true)
 OPERATOR_DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t,
-		(void *p, size_t align UNUSED, const struct nothrow *tag UNUSED))
+		(void *p, size_t align UNUSED, const struct nothrow *tag UNUSED), (p, align, tag),
+		true)
+
+/*
+ * A program may replace operator new(size_t) and delete(void *) alone, and the other forms must then call
+ * these. The C++ runtime's own do: where a program has replaced one, they are called. Ours are weak, for
+ * programs linked with libuslub.a that bring their own.
+ */
+void operators_init(void)
+{
+	const struct {
+		const char *name;
+		uintptr_t ours;
+	} base[] = {
+		{"_Znwm", (uintptr_t)_Znwm},
+		{"_ZdlPv", (uintptr_t)_ZdlPv},
+		{"_ZnwmSt11align_val_t", (uintptr_t)_ZnwmSt11align_val_t},
+		{"_ZdlPvSt11align_val_t", (uintptr_t)_ZdlPvSt11align_val_t},
+	};
+
+	for (size_t i = 0; i < sizeof(base) / sizeof(base[0]); i++) {
+		uintptr_t bound = (uintptr_t)dlsym(RTLD_DEFAULT, base[i].name);
+
+		if (bound && bound != base[i].ours)
+			replaced = true;
+	}
+}

@@ -42,4 +42,7 @@ size_t foreign_usable_size(void *p);
 /* Finds the C library's functions, which are not signal-safe to look for. Called before main. */
 void foreign_init(void);
 
+/* Learns whether the program has an operator new or delete of its own. Called before main. */
+void operators_init(void);
+
 #endif
