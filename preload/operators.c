@@ -117,78 +117,118 @@ static noinline void *next_operator(void **next, const char *name, const void *c
 	return *next;
 }
 
-/* `derived`: the form calls another by default. */
-#define DEFINE_NEW(name, parameters, arguments, derived, body)                            \
-	EXPORT __attribute__((weak)) void *name parameters;                               \
-	EXPORT __attribute__((weak)) void *name parameters                                \
-	{                                                                                 \
-		static void *next;                                                        \
-		void *p;                                                                  \
-                                                                                          \
-		if (derived && unlikely(replaced) && next_operator(&next, #name, CALLER)) \
-			return ((__typeof__(&name))(uintptr_t)next)arguments;           \
-		body;                                                                     \
-		return p;                                                                 \
+/* `base`: what the form calls by default, where the program has that and no runtime to ask is there. */
+#define DEFINE_NEW(name, parameters, arguments, base, body)                            \
+	EXPORT __attribute__((weak)) void *name parameters;                            \
+	EXPORT __attribute__((weak)) void *name parameters                             \
+	{                                                                              \
+		static void *next;                                                     \
+		void *p;                                                               \
+                                                                                       \
+		if (unlikely(replaced))                                                \
+			return next_operator(&next, #name, CALLER)                     \
+				       ? ((__typeof__(&name))(uintptr_t)next)arguments \
+				       : base;                                         \
+		body;                                                                  \
+		return p;                                                              \
 	}
+/* The basic forms themselves, under a name that no program can replace. */
+#define DEFINE_BASE(name, type, parameters) \
+	EXPORT __attribute__((weak, alias(#name "_ours"))) type name parameters;
 
-#define OPERATOR_NEW(name, derived)                      \
-	DEFINE_NEW(name, (size_t size), (size), derived, \
+void *_Znwm_ours(size_t size);
+void *_Znwm_ours(size_t size)
+{
+	void *p = kmalloc(size);
+
+	return likely(p) ? p : new_failed(size, MIN_ALIGN, CALLER);
+}
+DEFINE_BASE(_Znwm, void *, (size_t size))
+
+void *_ZnwmSt11align_val_t_ours(size_t size, size_t align);
+void *_ZnwmSt11align_val_t_ours(size_t size, size_t align)
+{
+	void *p = allocate(size, align);
+
+	return likely(p) ? p : new_failed(size, align, CALLER);
+}
+DEFINE_BASE(_ZnwmSt11align_val_t, void *, (size_t size, size_t align))
+
+void _ZdlPv_ours(void *p);
+void _ZdlPv_ours(void *p)
+{
+	kfree(p);
+}
+DEFINE_BASE(_ZdlPv, void, (void *p))
+
+void _ZdlPvSt11align_val_t_ours(void *p, size_t align);
+void _ZdlPvSt11align_val_t_ours(void *p, size_t align)
+{
+	(void)align;
+	kfree(p);
+}
+DEFINE_BASE(_ZdlPvSt11align_val_t, void, (void *p, size_t align))
+
+#define OPERATOR_NEW(name)                                   \
+	DEFINE_NEW(name, (size_t size), (size), _Znwm(size), \
 		   if (unlikely(!(p = kmalloc(size)))) p = new_failed(size, MIN_ALIGN, CALLER))
-#define OPERATOR_NEW_ALIGNED(name, derived)                                   \
-	DEFINE_NEW(name, (size_t size, size_t align), (size, align), derived, \
-		   if (unlikely(!(p = allocate(size, align))))                \
+#define OPERATOR_NEW_ALIGNED(name)                                   \
+	DEFINE_NEW(name, (size_t size, size_t align), (size, align), \
+		   _ZnwmSt11align_val_t(size, align),                \
+		   if (unlikely(!(p = allocate(size, align))))       \
 			   p = new_failed(size, align, CALLER))
-#define OPERATOR_NEW_NOTHROW(name)                                                    \
-	DEFINE_NEW(name, (size_t size, const struct nothrow *tag), (size, tag), true, \
-		   if (unlikely(!(p = kmalloc(size))))                                \
+#define OPERATOR_NEW_NOTHROW(name)                                                           \
+	DEFINE_NEW(name, (size_t size, const struct nothrow *tag), (size, tag), _Znwm(size), \
+		   if (unlikely(!(p = kmalloc(size))))                                       \
 			   p = nothrow_failed(size, tag, #name, CALLER))
 #define OPERATOR_NEW_ALIGNED_NOTHROW(name)                                       \
 	DEFINE_NEW(name, (size_t size, size_t align, const struct nothrow *tag), \
-		   (size, align, tag), true,                                     \
+		   (size, align, tag), _ZnwmSt11align_val_t(size, align),        \
 		   if (unlikely(!(p = allocate(size, align))))                   \
 			   p = nothrow_aligned_failed(size, align, tag, #name, CALLER))
 
 /* Size, alignment and tag are the caller's word, and not needed. */
 #define UNUSED __attribute__((unused))
-#define OPERATOR_DELETE(name, parameters, arguments, derived)                             \
-	EXPORT __attribute__((weak)) void name parameters;                                \
-	EXPORT __attribute__((weak)) void name parameters                                 \
-	{                                                                                 \
-		static void *next;                                                        \
-                                                                                          \
-		if (derived && unlikely(replaced) && next_operator(&next, #name, CALLER)) \
-			((__typeof__(&name))(uintptr_t)next)arguments;                  \
-		else                                                                      \
-			kfree(p);                                                         \
+#define OPERATOR_DELETE(name, parameters, arguments, base)              \
+	EXPORT __attribute__((weak)) void name parameters;              \
+	EXPORT __attribute__((weak)) void name parameters               \
+	{                                                               \
+		static void *next;                                      \
+                                                                        \
+		if (likely(!replaced))                                  \
+			kfree(p);                                       \
+		else if (next_operator(&next, #name, CALLER))           \
+			((__typeof__(&name))(uintptr_t)next) arguments; \
+		else                                                    \
+			base;                                           \
 	}
 
-OPERATOR_NEW(_Znwm, false)
-OPERATOR_NEW(_Znam, true)
-OPERATOR_NEW_ALIGNED(_ZnwmSt11align_val_t, false)
-OPERATOR_NEW_ALIGNED(_ZnamSt11align_val_t, true)
+OPERATOR_NEW(_Znam)
+OPERATOR_NEW_ALIGNED(_ZnamSt11align_val_t)
 OPERATOR_NEW_NOTHROW(_ZnwmRKSt9nothrow_t)
 OPERATOR_NEW_NOTHROW(_ZnamRKSt9nothrow_t)
 OPERATOR_NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t)
 OPERATOR_NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t)
 
-OPERATOR_DELETE(_ZdlPv, (void *p), (p), false)
-OPERATOR_DELETE(_ZdaPv, (void *p), (p), true)
-OPERATOR_DELETE(_ZdlPvm, (void *p, size_t size UNUSED), (p, size), true)
-OPERATOR_DELETE(_ZdaPvm, (void *p, size_t size UNUSED), (p, size), true)
-OPERATOR_DELETE(_ZdlPvSt11align_val_t, (void *p, size_t align UNUSED), (p, align), false)
-OPERATOR_DELETE(_ZdaPvSt11align_val_t, (void *p, size_t align UNUSED), (p, align), true)
+OPERATOR_DELETE(_ZdaPv, (void *p), (p), _ZdlPv(p))
+OPERATOR_DELETE(_ZdlPvm, (void *p, size_t size UNUSED), (p, size), _ZdlPv(p))
+OPERATOR_DELETE(_ZdaPvm, (void *p, size_t size UNUSED), (p, size), _ZdaPv(p))
+OPERATOR_DELETE(_ZdaPvSt11align_val_t, (void *p, size_t align UNUSED), (p, align),
+		_ZdlPvSt11align_val_t(p, align))
 OPERATOR_DELETE(_ZdlPvmSt11align_val_t, (void *p, size_t size UNUSED, size_t align UNUSED),
-		(p, size, align), true)
+		(p, size, align), _ZdlPvSt11align_val_t(p, align))
 OPERATOR_DELETE(_ZdaPvmSt11align_val_t, (void *p, size_t size UNUSED, size_t align UNUSED),
-		(p, size, align), true)
-OPERATOR_DELETE(_ZdlPvRKSt9nothrow_t, (void *p, const struct nothrow *tag UNUSED), (p, tag), true)
-OPERATOR_DELETE(_ZdaPvRKSt9nothrow_t, (void *p, const struct nothrow *tag UNUSED), (p, tag), true)
+		(p, size, align), _ZdaPvSt11align_val_t(p, align))
+OPERATOR_DELETE(_ZdlPvRKSt9nothrow_t, (void *p, const struct nothrow *tag UNUSED), (p, tag),
+		_ZdlPv(p))
+OPERATOR_DELETE(_ZdaPvRKSt9nothrow_t, (void *p, const struct nothrow *tag UNUSED), (p, tag),
+		_ZdaPv(p))
 OPERATOR_DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t,
 		(void *p, size_t align UNUSED, const struct nothrow *tag UNUSED), (p, align, tag),
-		true)
+		_ZdlPvSt11align_val_t(p, align))
 OPERATOR_DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t,
 		(void *p, size_t align UNUSED, const struct nothrow *tag UNUSED), (p, align, tag),
-		true)
+		_ZdaPvSt11align_val_t(p, align))
 
 /*
  * A program may replace operator new(size_t) and delete(void *) alone, and the other forms must then call
@@ -199,18 +239,23 @@ void operators_init(void)
 {
 	const struct {
 		const char *name;
-		uintptr_t ours;
+		uintptr_t ours, linked;
 	} base[] = {
-		{"_Znwm", (uintptr_t)_Znwm},
-		{"_ZdlPv", (uintptr_t)_ZdlPv},
-		{"_ZnwmSt11align_val_t", (uintptr_t)_ZnwmSt11align_val_t},
-		{"_ZdlPvSt11align_val_t", (uintptr_t)_ZdlPvSt11align_val_t},
+		{"_Znwm", (uintptr_t)_Znwm_ours, (uintptr_t)_Znwm},
+		{"_ZdlPv", (uintptr_t)_ZdlPv_ours, (uintptr_t)_ZdlPv},
+		{"_ZnwmSt11align_val_t", (uintptr_t)_ZnwmSt11align_val_t_ours,
+		 (uintptr_t)_ZnwmSt11align_val_t},
+		{"_ZdlPvSt11align_val_t", (uintptr_t)_ZdlPvSt11align_val_t_ours,
+		 (uintptr_t)_ZdlPvSt11align_val_t},
 	};
 
 	for (size_t i = 0; i < sizeof(base) / sizeof(base[0]); i++) {
 		uintptr_t bound = (uintptr_t)dlsym(RTLD_DEFAULT, base[i].name);
 
-		if (bound && bound != base[i].ours)
+		/* In a static program there is nothing to look in, and the linker has decided. */
+		if (!bound)
+			bound = base[i].linked;
+		if (bound != base[i].ours)
 			replaced = true;
 	}
 }
