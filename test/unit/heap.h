@@ -1,0 +1,90 @@
+/*
+ * What the tests of threads and caches share: figures about one cache, and a thread's own part of it.
+ */
+#ifndef USLUB_UNIT_HEAP_H
+#define USLUB_UNIT_HEAP_H
+
+#include "unit.h"
+
+#include "core/kmalloc.h"
+#include "core/node.h"
+#include "core/stats.h"
+
+static inline struct kmem_cache *kmalloc_cache(size_t size)
+{
+	return &kmalloc_caches[size_class(size)];
+}
+
+static inline struct kmem_cache_cpu *own_cpu(const struct kmem_cache *s)
+{
+	return thread_cpu(current_thread, s->cpu_offset);
+}
+
+static inline struct kmem_cache_lists *own_lists(const struct kmem_cache *s)
+{
+	return (struct kmem_cache_lists *)((char *)current_thread + s->lists_offset);
+}
+
+static inline uint32_t cache_index_of(const struct kmem_cache *s)
+{
+	struct kmem_cache *at;
+
+	for_each_cache(at, i)
+	{
+		if (at == s)
+			return i;
+	}
+	must(false);
+	return 0;
+}
+
+static inline struct cache_stats stats_of(const struct kmem_cache *s)
+{
+	static struct cache_stats caches[NR_KMALLOC_CACHES + NR_USER_CACHES];
+	struct heap_stats heap;
+
+	memset(caches, 0, sizeof(caches));
+	heap_stats(&heap, caches);
+	return caches[cache_index_of(s)];
+}
+
+/* Objects of the cache that the program holds. */
+static inline uint64_t objects_in_use(const struct kmem_cache *s)
+{
+	return stats_of(s).active_objs;
+}
+
+static inline uint64_t slabs_of(const struct kmem_cache *s)
+{
+	return stats_of(s).num_slabs;
+}
+
+static inline uint64_t nr_records(void)
+{
+	struct heap_stats heap;
+
+	heap_stats(&heap, NULL);
+	return heap.threads;
+}
+
+static inline uint32_t list_length(const struct free_object *list)
+{
+	uint32_t n = 0;
+
+	for (; list; list = list->next)
+		n++;
+	return n;
+}
+
+/* As a frame would that is interrupted, until drop_lock(). */
+static inline void hold_lock(const struct kmem_cache *s)
+{
+	must(thread_current() && local_trylock(current_thread, s));
+}
+
+static inline void drop_lock(const struct kmem_cache *s)
+{
+	local_unlock(current_thread, own_cpu(s));
+}
+
+#endif

@@ -1,0 +1,406 @@
+/*
+ * The kernel says no: to one kind of call at a time, here and there. Nothing that lives is touched, and
+ * when it says yes again all goes on. Each in a process of its own, from a heap that was never used.
+ */
+#include "heap.h"
+#include "wrap_os.h"
+
+#include "core/frame.h"
+#include "core/kmem_cache.h"
+#include "core/options.h"
+
+#define MIB ((size_t)1 << 20)
+
+static unsigned int refused_kinds;
+static size_t refused_from; /* calls of that many bytes, and more */
+static unsigned int refusals;
+
+static bool refuse(enum os_call call, const void *addr, size_t size)
+{
+	(void)addr;
+	if (!(refused_kinds & 1U << call) || size < refused_from)
+		return true;
+	refusals++;
+	return false;
+}
+
+static void refuse_kinds(unsigned int kinds, size_t from)
+{
+	refused_kinds = kinds;
+	refused_from = from;
+	refusals = 0;
+	os_hook = refuse;
+}
+
+static void allow_all(void)
+{
+	must(refusals > 0);
+	os_hook = NULL;
+}
+
+static void check_heap(void)
+{
+	void *small = kmalloc(100), *large = kmalloc(MIB), *mapped = kmalloc(40 * MIB);
+
+	must(small && large && mapped);
+	memset(large, 1, MIB);
+	kfree(small);
+	kfree(large);
+	kfree(mapped);
+}
+
+static void without_sections(void *arg)
+{
+	bool zeroed;
+
+	(void)arg;
+	refuse_kinds(1 << OS_MAP, 0);
+	must(!frame_alloc(1, 1, &zeroed));
+	must(!kmalloc(10) && !kmalloc(MIB) && !kmalloc(40 * MIB));
+	allow_all();
+	check_heap();
+}
+
+/* A mapping whose section can't be made: only one of the two calls is refused. */
+static void without_a_section_for_a_mapping(void *arg)
+{
+	(void)arg;
+	refuse_kinds(1 << OS_MAP, sizeof(struct section));
+	must(!kmalloc(40 * MIB));
+	refuse_kinds(1 << OS_MAP, 40 * MIB);
+	must(!kmalloc(40 * MIB));
+	allow_all();
+	check_heap();
+}
+
+/* Every size of a reservation is tried, down to what is needed. */
+static void with_little_address_space(void *arg)
+{
+	char *frames[30];
+	bool zeroed;
+
+	(void)arg;
+	refuse_kinds(1 << OS_RESERVE | 1 << OS_RESERVE_AT, MIB);
+	for (unsigned int i = 0; i < 30; i++) {
+		frames[i] = frame_alloc(4, 1, &zeroed);
+		must(frames[i]);
+		memset(frames[i], (int)i, 4 * FRAME_SIZE);
+	}
+	must(!frame_alloc(100, 1, &zeroed));
+	allow_all();
+	must(frame_alloc(100, 1, &zeroed));
+	for (unsigned int i = 0; i < 30; i++)
+		must(frames[i][0] == (char)i && frames[i][4 * FRAME_SIZE - 1] == (char)i);
+}
+
+/* What is accessible is used, to the last frame; what isn't is left alone. */
+static void without_commits(void *arg)
+{
+	char *first, *frames[1000];
+	unsigned int n = 0, again;
+	bool zeroed;
+
+	(void)arg;
+	first = frame_alloc(8, 1, &zeroed);
+	must(first);
+	refuse_kinds(1 << OS_COMMIT, 0);
+	while (n < 1000 && (frames[n] = frame_alloc(1, 1, &zeroed)))
+		memset(frames[n++], 7, FRAME_SIZE);
+	must(n > 0 && n < 1000);
+	frame_free(frames[n / 2], 1);
+	must(frame_alloc(1, 1, &zeroed) == frames[n / 2]);
+	must(!frame_alloc(2, 1, &zeroed) && !frame_extend(first, 8, 1));
+	allow_all();
+	for (again = 0; again < n; again++)
+		must(again == n / 2 || frames[again][FRAME_SIZE - 1] == 7);
+	check_heap();
+}
+
+/* Making more accessible than was asked for is a wish: without it, it is less. */
+static void with_few_commits(void *arg)
+{
+	char *frames[100];
+	bool zeroed;
+
+	(void)arg;
+	refuse_kinds(1 << OS_COMMIT, 2 * FRAME_SIZE);
+	for (unsigned int i = 0; i < 100; i++) {
+		must(frames[i] = frame_alloc(1, 1, &zeroed));
+		memset(frames[i], 1, FRAME_SIZE);
+	}
+	allow_all();
+}
+
+/* Accessible frames lie behind others that are not. */
+static void with_accessible_frames_behind(void *arg)
+{
+	struct section *sec;
+	char *low, *high;
+	bool zeroed;
+
+	(void)arg;
+	refuse_kinds(1 << OS_COMMIT, 2 * FRAME_SIZE);
+	low = frame_alloc(1, 64, &zeroed);
+	high = frame_alloc(1, 64, &zeroed);
+	must(low && high > low + FRAME_SIZE);
+	frame_free(high, 1);
+	for_each_section(sec, nr)
+		atomic_store(&sec->first_free, 0);
+	refuse_kinds(1 << OS_COMMIT, 0);
+	must(frame_alloc(1, 1, &zeroed) == high);
+	allow_all();
+}
+
+static void without_purges(void *arg)
+{
+	bool zeroed;
+	char *p = frame_alloc(10, 1, &zeroed);
+
+	(void)arg;
+	memset(p, 1, 10 * FRAME_SIZE);
+	frame_free(p, 10);
+	refuse_kinds(1 << OS_PURGE, 0);
+	must(purge_all() == 0);
+	must(frame_alloc(10, 1, &zeroed) == p && !zeroed);
+	frame_free(p, 10);
+	p = kzalloc(10 * FRAME_SIZE);
+	must(is_zero(p, 10 * FRAME_SIZE));
+	kfree(p);
+	allow_all();
+	must(purge_all() >= 10 * FRAME_SIZE);
+}
+
+static void *use_a_little(void *arg)
+{
+	must(kmalloc(100));
+	return arg;
+}
+
+/* A record in a frame that was used before, and that the kernel doesn't clear. */
+static void a_record_without_a_purge(void *arg)
+{
+	bool zeroed;
+	char *p = frame_alloc(4, 1, &zeroed);
+
+	(void)arg;
+	memset(p, 0xff, 4 * FRAME_SIZE);
+	frame_free(p, 4);
+	refuse_kinds(1 << OS_PURGE, 0);
+	run_thread(use_a_little, NULL);
+	allow_all();
+	must(nr_records() == 1);
+	check_heap();
+}
+
+static void *stay(void *arg)
+{
+	pthread_barrier_t *steps = arg;
+
+	must(kmalloc(100));
+	pthread_barrier_wait(&steps[0]);
+	pthread_barrier_wait(&steps[1]);
+	return NULL;
+}
+
+/* Without the page that tells of forks, a child works as well, beside what the others held. */
+static void fork_without_the_page(unsigned int kind, size_t from)
+{
+	pthread_barrier_t steps[2];
+	pthread_t thread;
+	int status;
+	pid_t pid;
+
+	pthread_barrier_init(&steps[0], NULL, 2);
+	pthread_barrier_init(&steps[1], NULL, 2);
+	must(kmalloc(10));
+	refuse_kinds(kind, from);
+	must(!pthread_create(&thread, NULL, stay, steps));
+	pthread_barrier_wait(&steps[0]);
+	allow_all();
+	pid = fork();
+	if (pid == 0) {
+		check_heap();
+		_exit(0);
+	}
+	must(waitpid(pid, &status, 0) == pid && status == 0);
+	pthread_barrier_wait(&steps[1]);
+	pthread_join(thread, NULL);
+}
+
+static void without_a_page_for_forks(void *arg)
+{
+	(void)arg;
+	fork_without_the_page(1 << OS_WIPE_ON_FORK, 0);
+}
+
+static void without_memory_for_that_page(void *arg)
+{
+	(void)arg;
+	/* The section and all else is there. */
+	fork_without_the_page(1 << OS_MAP, os_page_size());
+}
+
+static void fill(char *p, size_t size)
+{
+	for (size_t at = 0; at < size; at += 4096)
+		p[at] = (char)(at / 4096);
+}
+
+static bool is_filled(const char *p, size_t size)
+{
+	for (size_t at = 0; at < size; at += 4096) {
+		if (p[at] != (char)(at / 4096))
+			return false;
+	}
+	return true;
+}
+
+/* Pages that can't be moved are copied. */
+static void without_moves(void *arg)
+{
+	char *p = kmalloc(4 * MIB), *behind, *mapped = kmalloc(40 * MIB);
+
+	(void)arg;
+	fill(p, 4 * MIB);
+	fill(mapped, 40 * MIB);
+	behind = p + 4 * MIB;
+	must(frame_extend(p, 4 * MIB / FRAME_SIZE, 1));
+	refuse_kinds(1 << OS_MOVE | 1 << OS_RESIZE, 0);
+	p = krealloc(p, 10 * MIB);
+	mapped = krealloc(mapped, 50 * MIB);
+	allow_all();
+	must(p + 4 * MIB != behind && is_filled(p, 4 * MIB) && is_filled(mapped, 40 * MIB));
+	kfree(p);
+	kfree(mapped);
+	check_heap();
+}
+
+/* The hole that moved pages leave can't be had again: the frames are lost, and no more than they. */
+static void without_the_hole(void *arg)
+{
+	char *p = kmalloc(4 * MIB), *old = p;
+
+	(void)arg;
+	fill(p, 4 * MIB);
+	must(frame_extend(p, 4 * MIB / FRAME_SIZE, 1));
+	refuse_kinds(1 << OS_RESERVE_AT, 0);
+	p = krealloc(p, 10 * MIB);
+	allow_all();
+	must(p != old && is_filled(p, 4 * MIB));
+	must(!frame_is_ours(old) && !frame_is_ours(old + 4 * MIB - 1) &&
+	     frame_is_ours(old + 4 * MIB));
+	must(!kmalloc_owns(old));
+	kfree(p);
+	check_heap();
+}
+
+static void without_anything(void *arg)
+{
+	static char *small[300000];
+	char *large = kmalloc(MIB), *mapped = kmalloc(40 * MIB);
+	unsigned int n = 0;
+
+	(void)arg;
+	fill(large, MIB);
+	fill(mapped, 40 * MIB);
+	refuse_kinds(~0U, 0);
+	while (n < 300000 && (small[n] = kmalloc(64)))
+		memcpy(small[n], &n, sizeof(n)), n++;
+	must(n > 1000 && n < 300000);
+	must(!kmalloc(40 * MIB) && !kmalloc(MIB) && !kzalloc(200000) && !kmalloc_aligned(1, MIB));
+	must(!krealloc(large, 2 * MIB) && !krealloc(mapped, 60 * MIB));
+	/* A smaller one is the same one. */
+	must(krealloc(large, 100) == large && krealloc(mapped, 50000) == mapped);
+	must(is_filled(large, 100) && is_filled(mapped, 50000));
+	/* What is freed can be had again. */
+	kfree(small[n / 2]);
+	must(kmalloc(64) == small[n / 2]);
+	memcpy(small[n / 2], &(unsigned int){n / 2}, sizeof(n));
+	hold_lock(kmalloc_cache(64));
+	must(!cache_alloc(kmalloc_cache(64)));
+	drop_lock(kmalloc_cache(64));
+	for (unsigned int i = 0; i < n; i++)
+		must(!memcmp(small[i], &i, sizeof(i)));
+	for (unsigned int i = 0; i < n; i++)
+		kfree(small[i]);
+	/* So can all of it in another size: empty slabs are given up for it. */
+	must(kmalloc(20000));
+	allow_all();
+	kfree(large);
+	kfree(mapped);
+	check_heap();
+}
+
+/* The last way out gives free address space back, which the kernel may refuse as well. */
+static void without_unmapping(void *arg)
+{
+	bool zeroed;
+	char *p = frame_alloc(10, 1, &zeroed);
+
+	(void)arg;
+	memset(p, 3, 10 * FRAME_SIZE);
+	frame_free(p + FRAME_SIZE, 9);
+	refuse_kinds(1 << OS_UNMAP | 1 << OS_MAP, 0);
+	must(!kmalloc(40 * MIB));
+	allow_all();
+	must(p[FRAME_SIZE - 1] == 3 && frame_is_ours(p + FRAME_SIZE));
+	p = frame_alloc(9, 1, &zeroed);
+	must(p && (!zeroed || is_zero(p, 9 * FRAME_SIZE)));
+	memset(p, 4, 9 * FRAME_SIZE);
+	check_heap();
+}
+
+static void a_thread_without_a_record(void *arg)
+{
+	(void)arg;
+	refuse_kinds(1 << OS_RESERVE | 1 << OS_RESERVE_AT, 0);
+	must(!thread_current());
+	must(!kmalloc(10));
+	must(!cache_alloc(kmalloc_cache(10)));
+	allow_all();
+	must(thread_current());
+	check_heap();
+}
+
+struct scenario {
+	void (*run)(void *);
+};
+
+static void in_a_child(void **state)
+{
+	const struct scenario *scenario = *state;
+
+	run_good_child(scenario->run, NULL);
+}
+
+#define CHILD(fn)                                               \
+	{                                                       \
+#fn, in_a_child, NULL, NULL, &(struct scenario) \
+		{                                               \
+			fn                                      \
+		}                                               \
+	}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CHILD(without_sections),
+		CHILD(without_a_section_for_a_mapping),
+		CHILD(with_little_address_space),
+		CHILD(without_commits),
+		CHILD(with_few_commits),
+		CHILD(with_accessible_frames_behind),
+		CHILD(without_purges),
+		CHILD(a_record_without_a_purge),
+		CHILD(without_a_page_for_forks),
+		CHILD(without_memory_for_that_page),
+		CHILD(without_moves),
+		CHILD(without_the_hole),
+		CHILD(without_anything),
+		CHILD(without_unmapping),
+		CHILD(a_thread_without_a_record),
+	};
+
+	options.purge_delay_ms = 3600000;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,448 @@
+/* One slab in one thread's hands: making, carving, taking, putting, the remote list, the states. */
+#include "unit.h"
+
+#include "core/bitmap.h"
+#include "core/caches.h"
+#include "core/frame.h"
+#include "core/options.h"
+#include "core/slab.h"
+
+static struct kmem_cache *cache(size_t size)
+{
+	return &kmalloc_caches[size_class(size)];
+}
+
+static union slab_remote remote(struct slab *slab)
+{
+	return (union slab_remote){.word = slab->remote};
+}
+
+static struct slab *make_slab(size_t size)
+{
+	struct slab *slab = new_slab(cache(size), NO_OWNER);
+
+	assert_non_null(slab);
+	return slab;
+}
+
+/* Takes `n` objects, however many calls it needs; they come linked. */
+static struct free_object *take(struct slab *slab, uint32_t n)
+{
+	struct free_object *all = NULL, *list, *next;
+
+	while (n) {
+		uint32_t got = __slab_take(slab, n, &list);
+
+		assert_true(got >= 1 && got <= n);
+		n -= got;
+		for (; list; list = next, got--) {
+			next = list->next;
+			list->next = all;
+			all = list;
+		}
+		assert_int_equal(got, 0);
+	}
+	return all;
+}
+
+static void put_all(struct slab *slab, struct free_object *list)
+{
+	for (struct free_object *next; list; list = next) {
+		next = list->next;
+		__slab_put(slab, list);
+	}
+}
+
+/* The whole list by one call, as flushes of a sheaf do. */
+static enum free_result free_remote(struct slab *slab, struct free_object *list, bool may_adopt)
+{
+	struct free_chain chain = {list, list, 1};
+
+	for (; chain.last->next; chain.last = chain.last->next)
+		chain.count++;
+	return slab_free_remote(slab, &chain, may_adopt);
+}
+
+static uint32_t list_length(const struct free_object *list)
+{
+	uint32_t n = 0;
+
+	for (; list; list = list->next)
+		n++;
+	return n;
+}
+
+static void new_slabs_are_owned_and_bare(void **state)
+{
+	struct thread *owner = (struct thread *)(uintptr_t)0x1000;
+	struct kmem_cache *s = cache(64);
+	uint32_t slabs = s->nr_slabs;
+	struct slab *slab = new_slab(s, owner);
+
+	(void)state;
+	assert_int_equal(slab->kind, FRAME_SLAB);
+	assert_ptr_equal(slab->owner, owner);
+	assert_ptr_equal(slab->cache, s);
+	assert_ptr_equal(virt_to_slab((void *)slab->base), slab);
+	assert_true(!slab->inuse && !slab->carved && !slab->freelist && slab->limit == 0);
+	assert_int_equal(slab->objects, s->objects);
+	assert_int_equal(slab->cpu_offset, s->cpu_offset);
+	assert_int_equal(slab->list, LIST_NONE);
+	assert_int_equal(remote(slab).state, SLAB_OWNED);
+	assert_int_equal(remote(slab).head, 0);
+	assert_false(slab_object_ok(slab, 0));
+	assert_int_equal(s->nr_slabs, slabs + 1);
+	discard_slab(slab);
+	assert_int_equal(s->nr_slabs, slabs);
+}
+
+static void discarded_slabs_leave_no_trace(void **state)
+{
+	struct slab *slab = make_slab(32768);
+	struct section *sec = section_find(slab->base);
+	uint32_t index = (slab->base >> FRAME_SHIFT) & (SECTION_FRAMES - 1);
+
+	(void)state;
+	put_all(slab, take(slab, 3));
+	discard_slab(slab);
+	for (uint32_t i = 0; i < 4; i++) {
+		assert_int_equal(slab[i].kind, FRAME_NONE);
+		assert_true(slab[i].limit == 0);
+		assert_null(slab[i].owner);
+	}
+	assert_int_equal(remote(slab).state, SLAB_FREE);
+	assert_false(bitmap_test(sec->used, index, 4, true));
+}
+
+static void every_frame_leads_to_its_slab(void **state)
+{
+	struct slab *slab = make_slab(32768);
+
+	(void)state;
+	assert_int_equal(slab->nr_frames, 4);
+	for (uint32_t i = 0; i < 4; i++) {
+		char *frame = (char *)slab->base + i * FRAME_SIZE;
+
+		assert_ptr_equal(slab_of(frame), slab);
+		assert_ptr_equal(slab_of(frame + FRAME_SIZE - 1), slab);
+		assert_int_equal(slab[i].kind, i ? FRAME_TAIL : FRAME_SLAB);
+		/* kfree()'s fast path finds no object there. */
+		assert_true(i == 0 || slab[i].limit == 0);
+	}
+	discard_slab(slab);
+}
+
+/* Of each class: as many objects as fit, each once, each marked, and then no more. */
+static void check_all_objects(struct kmem_cache *s)
+{
+	static bool seen[FRAME_SIZE / 16];
+	struct slab *slab = new_slab(s, NO_OWNER);
+	struct free_object *all, *list, *fo;
+
+	assert_non_null(slab);
+	memset(seen, 0, sizeof(seen));
+	all = take(slab, s->objects);
+	for (fo = all; fo; fo = fo->next) {
+		uint64_t offset = (uintptr_t)fo - slab->base;
+
+		assert_true(offset % s->size == 0 && offset / s->size < s->objects);
+		assert_false(seen[offset / s->size]);
+		seen[offset / s->size] = true;
+		assert_ptr_equal(fo->mark, slab);
+		assert_true(slab_object_ok(slab, offset));
+	}
+	assert_int_equal(__slab_take(slab, 1, &list), 0);
+	assert_true(slab_is_full(slab));
+	assert_int_equal(slab->inuse, s->objects);
+	put_all(slab, all);
+	assert_int_equal(slab->inuse, 0);
+	assert_int_equal(list_length(slab->freelist), s->objects);
+	discard_slab(slab);
+}
+
+static void every_class_has_all_its_objects(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < NR_KMALLOC_CACHES; i++)
+		check_all_objects(&kmalloc_caches[i]);
+}
+
+/* Objects come into being up to the end of a page, or one by one where they are larger. */
+static void carving_goes_page_by_page(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < NR_KMALLOC_CACHES; i++) {
+		struct kmem_cache *s = &kmalloc_caches[i];
+		uint32_t expected = s->size <= CARVE_SIZE ? (uint32_t)(CARVE_SIZE / s->size) : 1;
+		struct slab *slab = new_slab(s, NO_OWNER);
+		struct free_object *list;
+
+		assert_int_equal(__slab_take(slab, 1, &list), 1);
+		assert_int_equal(slab->carved, expected);
+		assert_true(slab->limit == slab->carved * s->residue);
+		while (slab->freelist)
+			take(slab, 1);
+		take(slab, 1);
+		assert_true((uint64_t)slab->carved * s->size <=
+			    (s->size <= CARVE_SIZE ? 2 * CARVE_SIZE : 2 * s->size));
+		discard_slab(slab);
+	}
+}
+
+static void taking_is_bounded_by_the_wish(void **state)
+{
+	struct slab *slab = make_slab(64);
+	struct free_object *list;
+
+	(void)state;
+	for (uint32_t want = 1; want <= 10; want++) {
+		uint32_t before = slab->inuse;
+
+		assert_int_equal(__slab_take(slab, want, &list), want);
+		assert_int_equal(list_length(list), want);
+		assert_int_equal(slab->inuse, before + want);
+	}
+	/* 55 of the page's 64 are gone: the rest is all that comes, without touching the next page. */
+	assert_int_equal(__slab_take(slab, 100, &list), 9);
+	assert_int_equal(slab->carved, 64);
+	discard_slab(slab);
+}
+
+static void remote_frees_are_collected_in_front(void **state)
+{
+	struct slab *slab = make_slab(64);
+	struct free_object *first = take(slab, 3), *second = take(slab, 2), *local = take(slab, 1);
+	uint8_t generation = remote(slab).generation;
+	uint32_t inuse = slab->inuse;
+
+	(void)state;
+	assert_int_equal(free_remote(slab, first, true), FREE_PUSHED);
+	assert_int_equal(remote(slab).count, 3);
+	assert_int_equal(free_remote(slab, second, false), FREE_PUSHED);
+	assert_int_equal(remote(slab).count, 5);
+	assert_true(slab_has_remote(slab));
+	assert_int_equal(slab->inuse, inuse);
+	__slab_put(slab, local);
+	assert_int_equal(__slab_collect(slab), 5);
+	assert_int_equal(slab->inuse, inuse - 6);
+	assert_false(slab_has_remote(slab));
+	assert_int_equal(remote(slab).generation, (uint8_t)(generation + 1));
+	assert_ptr_equal(slab->freelist, second);
+	assert_int_equal(list_length(slab->freelist), 64);
+	assert_int_equal(__slab_collect(slab), 0);
+	assert_int_equal(remote(slab).generation, (uint8_t)(generation + 1));
+	discard_slab(slab);
+}
+
+/* What came back from elsewhere is used before anything new is carved. */
+static void taking_prefers_remote_frees_to_carving(void **state)
+{
+	struct slab *slab = make_slab(64);
+	struct free_object *page = take(slab, 64), *back = page, *list;
+
+	(void)state;
+	page = page->next;
+	back->next = NULL;
+	free_remote(slab, back, true);
+	assert_int_equal(__slab_take(slab, 10, &list), 1);
+	assert_ptr_equal(list, back);
+	assert_int_equal(slab->carved, 64);
+	discard_slab(slab);
+}
+
+static void a_full_slab_goes_to_who_frees_first(void **state)
+{
+	struct slab *slab = make_slab(1024);
+	struct free_object *all = take(slab, slab->objects), *one = all;
+
+	(void)state;
+	all = all->next;
+	one->next = NULL;
+	assert_true(__slab_release_full(slab));
+	assert_int_equal(remote(slab).state, SLAB_FULL);
+	assert_ptr_equal(slab->owner, NO_OWNER);
+	assert_int_equal(free_remote(slab, one, true), FREE_ADOPTED);
+	assert_int_equal(remote(slab).state, SLAB_OWNED);
+	/* The object is in the hands of who freed it, and not on the list. */
+	assert_int_equal(remote(slab).head, 0);
+	assert_int_equal(free_remote(slab, all, true), FREE_PUSHED);
+	assert_int_equal(remote(slab).count, slab->objects - 1);
+	assert_int_equal(__slab_collect(slab), slab->objects - 1);
+	discard_slab(slab);
+}
+
+static void or_to_the_node_if_they_may_not_own(void **state)
+{
+	struct slab *slab = make_slab(1024);
+	struct free_object *all = take(slab, slab->objects), *two = all->next;
+
+	(void)state;
+	all = two->next;
+	two->next = NULL;
+	assert_true(__slab_release_full(slab));
+	assert_int_equal(free_remote(slab, two, false), FREE_LISTED);
+	assert_int_equal(remote(slab).state, SLAB_PARTIAL);
+	assert_int_equal(remote(slab).count, 1);
+	assert_int_equal(free_remote(slab, all, true), FREE_PUSHED);
+	slab_acquire_partial(slab);
+	assert_int_equal(remote(slab).state, SLAB_OWNED);
+	assert_int_equal(__slab_collect(slab), slab->objects - 1);
+	discard_slab(slab);
+}
+
+static void a_slab_with_remote_frees_is_not_full(void **state)
+{
+	struct thread *owner = (struct thread *)(uintptr_t)0x2000;
+	struct slab *slab = new_slab(cache(1024), owner);
+	struct free_object *all = take(slab, slab->objects);
+
+	(void)state;
+	all->next = NULL;
+	free_remote(slab, all, true);
+	assert_false(__slab_release_full(slab));
+	assert_int_equal(remote(slab).state, SLAB_OWNED);
+	assert_ptr_equal(slab->owner, owner);
+	assert_int_equal(__slab_collect(slab), 1);
+	discard_slab(slab);
+}
+
+static void the_last_free_says_that_the_slab_is_empty(void **state)
+{
+	struct slab *slab = make_slab(2048);
+	struct free_object *all = take(slab, 5), *last = all;
+
+	(void)state;
+	all = all->next;
+	last->next = NULL;
+	/* The owner notices by itself. */
+	__slab_release_partial(slab);
+	assert_int_equal(remote(slab).state, SLAB_PARTIAL);
+	assert_ptr_equal(slab->owner, NO_OWNER);
+	assert_int_equal(free_remote(slab, all, true), FREE_PUSHED);
+	assert_int_equal(free_remote(slab, last, true), FREE_EMPTIED);
+	slab_acquire_partial(slab);
+	assert_int_equal(__slab_collect(slab), 5);
+	assert_int_equal(slab->inuse, 0);
+	discard_slab(slab);
+}
+
+static void free_objects_are_found_by_a_search(void **state)
+{
+	struct slab *slab = make_slab(64);
+	struct free_object *used = take(slab, 1), *far = take(slab, 1), *near = take(slab, 1);
+
+	(void)state;
+	far->next = near->next = NULL;
+	free_remote(slab, far, true);
+	__slab_put(slab, near);
+	assert_true(slab_has_free(slab, far));
+	assert_true(slab_has_free(slab, near));
+	assert_false(slab_has_free(slab, used));
+	/* No further than told, and not along links that lead elsewhere. */
+	assert_true(freelist_has(slab->freelist, near, 1));
+	assert_false(freelist_has(slab->freelist->next, near, 1000));
+	assert_false(freelist_has(slab->freelist, slab->freelist->next, 1));
+	assert_false(freelist_has(NULL, near, 1));
+	used->next = far;
+	assert_true(freelist_has(used, far, 2));
+	assert_false(freelist_has(used, near, 10));
+	assert_int_equal(__slab_collect(slab), 1);
+	discard_slab(slab);
+}
+
+static void searches_end_at_a_wild_link(void **state)
+{
+	struct slab *slab = make_slab(64), *other = make_slab(128);
+	struct free_object *a = take(slab, 1), *b = take(slab, 1), *stray = take(other, 1);
+
+	(void)state;
+	stray->next = b;
+	a->next = stray;
+	assert_false(freelist_has(a, b, 10));
+	stray->next = NULL;
+	discard_slab(slab);
+	discard_slab(other);
+}
+
+#ifdef USLUB_DEBUG
+static void release_full_twice(void *arg)
+{
+	struct slab *slab = new_slab(cache(32768), NO_OWNER);
+	struct free_object *list;
+
+	(void)arg;
+	while (__slab_take(slab, 1, &list))
+		;
+	must(__slab_release_full(slab));
+	__slab_release_full(slab);
+}
+
+static void release_what_is_free(void *arg)
+{
+	struct slab *slab = new_slab(cache(64), NO_OWNER);
+
+	(void)arg;
+	discard_slab(slab);
+	__slab_release_partial(slab);
+}
+
+static void discard_what_is_partial(void *arg)
+{
+	struct slab *slab = new_slab(cache(64), NO_OWNER);
+
+	(void)arg;
+	__slab_release_partial(slab);
+	discard_slab(slab);
+}
+
+static void discard_with_remote_frees(void *arg)
+{
+	struct slab *slab = new_slab(cache(64), NO_OWNER);
+	struct free_object *list;
+
+	(void)arg;
+	must(__slab_take(slab, 1, &list) == 1);
+	slab_free_remote(slab, &(struct free_chain){list, list, 1}, true);
+	discard_slab(slab);
+}
+
+static void the_checker_ends_the_program(void **state)
+{
+	static void (*const wrong[])(void *) = {release_full_twice, release_what_is_free,
+						discard_what_is_partial, discard_with_remote_frees};
+	static struct child child;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		run_child(&child, wrong[i], NULL);
+		assert_true(WIFSIGNALED(child.status) && WTERMSIG(child.status) == SIGABRT);
+		assert_non_null(strstr(child.err, "slab_check"));
+	}
+}
+#endif
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(new_slabs_are_owned_and_bare),
+		cmocka_unit_test(discarded_slabs_leave_no_trace),
+		cmocka_unit_test(every_frame_leads_to_its_slab),
+		cmocka_unit_test(every_class_has_all_its_objects),
+		cmocka_unit_test(carving_goes_page_by_page),
+		cmocka_unit_test(taking_is_bounded_by_the_wish),
+		cmocka_unit_test(remote_frees_are_collected_in_front),
+		cmocka_unit_test(taking_prefers_remote_frees_to_carving),
+		cmocka_unit_test(a_full_slab_goes_to_who_frees_first),
+		cmocka_unit_test(or_to_the_node_if_they_may_not_own),
+		cmocka_unit_test(a_slab_with_remote_frees_is_not_full),
+		cmocka_unit_test(the_last_free_says_that_the_slab_is_empty),
+		cmocka_unit_test(free_objects_are_found_by_a_search),
+		cmocka_unit_test(searches_end_at_a_wild_link),
+#ifdef USLUB_DEBUG
+		cmocka_unit_test(the_checker_ends_the_program),
+#endif
+	};
+
+	options.purge_delay_ms = 3600000;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

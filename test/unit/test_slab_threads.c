@@ -1,0 +1,211 @@
+/* One slab under threads: remote frees against collection, and the race for a full slab. */
+#include "unit.h"
+
+#include "core/caches.h"
+#include "core/frame.h"
+#include "core/options.h"
+#include "core/slab.h"
+
+#define NR_FREERS 3U
+#define RING 64U
+
+/* From the owner to one of the threads that free: one writes, one reads. */
+struct ring {
+	_Atomic(struct free_object *) slots[RING];
+	struct slab *slab;
+	unsigned int id;
+	uint64_t freed;
+};
+
+static _Atomic bool done;
+
+static struct free_object *ring_get(struct ring *ring, unsigned int i)
+{
+	return atomic_exchange_explicit(&ring->slots[i % RING], NULL, memory_order_acquire);
+}
+
+static bool ring_put(struct ring *ring, unsigned int i, struct free_object *fo)
+{
+	struct free_object *none = NULL;
+
+	return atomic_compare_exchange_strong_explicit(&ring->slots[i % RING], &none, fo,
+						       memory_order_release, memory_order_relaxed);
+}
+
+/* Frees in chains of one to four, as they come. */
+static void *free_what_comes(void *arg)
+{
+	struct ring *ring = arg;
+	struct free_chain chain = {0};
+	bool last;
+
+	do {
+		last = atomic_load(&done);
+		for (unsigned int i = 0; i < RING; i++) {
+			struct free_object *fo = ring_get(ring, i);
+
+			if (!fo)
+				continue;
+			/* Written while it was in use, by the owner; another holder would race. */
+			must(fo->mark == NULL);
+			fo->mark = ring->slab;
+			fo->next = chain.first;
+			if (!chain.first)
+				chain.last = fo;
+			chain.first = fo;
+			if (++chain.count < 1 + i % 4)
+				continue;
+			must(slab_free_remote(ring->slab, &chain, true) == FREE_PUSHED);
+			ring->freed += chain.count;
+			chain = (struct free_chain){0};
+		}
+	} while (!last);
+	if (chain.first)
+		must(slab_free_remote(ring->slab, &chain, true) == FREE_PUSHED);
+	ring->freed += chain.count;
+	return NULL;
+}
+
+/* Hands objects round; where a ring has no room, frees by itself. */
+static uint64_t hand_out(struct slab *slab, struct ring *rings)
+{
+	uint64_t seed = 11, handed = 0;
+
+	for (unsigned int turn = 0; turn < ROUNDS(400000); turn++) {
+		struct free_object *list, *next;
+
+		__slab_take(slab, 1 + turn % 7, &list);
+		for (; list; list = next) {
+			next = list->next;
+			must(list->mark == slab);
+			list->mark = NULL;
+			if (ring_put(&rings[random_below(&seed, NR_FREERS)],
+				     (unsigned int)random_next(&seed), list)) {
+				handed++;
+				continue;
+			}
+			list->mark = slab;
+			__slab_put(slab, list);
+		}
+	}
+	return handed;
+}
+
+static void no_object_is_lost_or_doubled(void **state)
+{
+	static struct ring rings[NR_FREERS];
+	struct kmem_cache *s = &kmalloc_caches[size_class(256)];
+	struct slab *slab = new_slab(s, NO_OWNER);
+	pthread_t threads[NR_FREERS];
+	uint64_t handed, freed = 0;
+	struct free_object *list;
+	uint32_t n = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < NR_FREERS; i++) {
+		rings[i].slab = slab;
+		assert_false(pthread_create(&threads[i], NULL, free_what_comes, &rings[i]));
+	}
+	handed = hand_out(slab, rings);
+	atomic_store(&done, true);
+	for (unsigned int i = 0; i < NR_FREERS; i++) {
+		pthread_join(threads[i], NULL);
+		freed += rings[i].freed;
+	}
+	assert_int_equal(freed, handed);
+	__slab_collect(slab);
+	assert_int_equal(slab->inuse, 0);
+	while (__slab_take(slab, 1000, &list)) {
+		for (; list; list = list->next)
+			n++;
+	}
+	assert_int_equal(n, s->objects);
+	discard_slab(slab);
+}
+
+struct racer {
+	struct slab *slab;
+	struct free_object *fo;
+	bool may_adopt;
+	enum free_result result;
+};
+
+static pthread_barrier_t start;
+
+static void *free_one(void *arg)
+{
+	struct racer *r = arg;
+	struct free_chain chain = {r->fo, r->fo, 1};
+
+	pthread_barrier_wait(&start);
+	r->fo->mark = r->slab;
+	r->result = slab_free_remote(r->slab, &chain, r->may_adopt);
+	return NULL;
+}
+
+static unsigned int count_results(const struct racer *racers, unsigned int n,
+				  enum free_result result)
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		count += racers[i].result == result;
+	return count;
+}
+
+/* Eight objects, eight threads; the first free decides whose the slab is, the others go to its list. */
+static void race(bool may_adopt)
+{
+	struct slab *slab = new_slab(&kmalloc_caches[size_class(32768)], NO_OWNER);
+	enum free_result first = may_adopt ? FREE_ADOPTED : FREE_LISTED;
+	struct racer racers[8];
+	struct free_object *fo;
+	union slab_remote r;
+
+	for (unsigned int i = 0; i < 8; i++) {
+		must(__slab_take(slab, 1, &fo) == 1);
+		fo->mark = NULL;
+		racers[i] = (struct racer){slab, fo, may_adopt, FREE_PUSHED};
+	}
+	assert_true(__slab_release_full(slab));
+	pthread_barrier_init(&start, NULL, 8);
+	run_threads(8, free_one, racers, sizeof(racers[0]));
+	assert_int_equal(count_results(racers, 8, first), 1);
+	r.word = slab->remote;
+	if (may_adopt) {
+		assert_int_equal(count_results(racers, 8, FREE_PUSHED), 7);
+		assert_int_equal(r.count, 7);
+	} else {
+		assert_int_equal(count_results(racers, 8, FREE_EMPTIED), 1);
+		assert_int_equal(r.count, 8);
+		slab_acquire_partial(slab);
+	}
+	assert_int_equal(__slab_collect(slab), r.count);
+	discard_slab(slab);
+}
+
+static void a_full_slab_gets_one_new_owner(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < ROUNDS(500); i++)
+		race(true);
+}
+
+static void a_full_slab_is_listed_once(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < ROUNDS(500); i++)
+		race(false);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_object_is_lost_or_doubled),
+		cmocka_unit_test(a_full_slab_gets_one_new_owner),
+		cmocka_unit_test(a_full_slab_is_listed_once),
+	};
+
+	options.purge_delay_ms = 3600000;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
