@@ -362,9 +362,13 @@ static bool unreserve_claimed(struct section *sec, uint32_t index, uint32_t n)
 {
 	size_t size = (size_t)n << FRAME_SHIFT;
 	bool committed = bitmap_test(sec->committed, index, n, false);
+	uintptr_t start = (uintptr_t)frame_address(sec, index);
 
 	forget_frames(sec, index, n);
-	if (os_unmap(frame_address(sec, index), size)) {
+	if (os_unmap((void *)start, size)) {
+		/* The next piece comes here again, and not further down, in a section of its own. */
+		atomic_compare_exchange_strong_explicit(&heap.lowest, &start, start + size,
+							memory_order_relaxed, memory_order_relaxed);
 		atomic_fetch_sub_explicit(&heap.reserved, size, memory_order_relaxed);
 		return true;
 	}
@@ -376,8 +380,25 @@ static bool unreserve_claimed(struct section *sec, uint32_t index, uint32_t n)
 	return false;
 }
 
+/* Makes n claimed frames inaccessible again and frees them: no limit counts them any more. */
+static bool uncommit_claimed(struct section *sec, uint32_t index, uint32_t n)
+{
+	bool done = bitmap_test(sec->committed, index, n, true) &&
+		    os_uncommit(frame_address(sec, index), (size_t)n << FRAME_SHIFT);
+
+	if (done) {
+		bitmap_clear(sec->committed, index, n, memory_order_relaxed);
+		bitmap_clear(sec->dirty, index, n, memory_order_relaxed);
+		bitmap_clear(sec->aged, index, n, memory_order_relaxed);
+	}
+	section_release(sec, index, n);
+	return done;
+}
+
+/* Address space that no limit counts is kept: the next would need a section's metadata elsewhere. */
 bool frame_unreserve(void)
 {
+	bool unmap = os_address_limit() != SIZE_MAX;
 	struct section *sec;
 	bool some = false;
 
@@ -390,7 +411,8 @@ bool frame_unreserve(void)
 				break;
 			end = bitmap_next(sec->used, index, SECTION_FRAMES, true);
 			if (bitmap_claim(sec->used, index, end - index) &&
-			    unreserve_claimed(sec, index, end - index))
+			    (unmap ? unreserve_claimed(sec, index, end - index)
+				   : uncommit_claimed(sec, index, end - index)))
 				some = true;
 		}
 	}

@@ -33,8 +33,8 @@ bool frame_move_out(void *addr, uint32_t n, void *to, size_t size);
 /* Bytes of address space that frames take, in use or free. */
 size_t frame_reserved(void);
 /*
- * Memory is out: unmaps all free frames, so that their address space, and their share of the limits, are
- * to be had for something else. False: there were none.
+ * Memory is out: gives up all free frames, so that their share of the limits is to be had for something
+ * else, and where address space is limited that as well. False: there was nothing to give.
  */
 bool frame_unreserve(void);
 /* Is the frame part of address space that uslub reserved? */

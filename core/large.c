@@ -113,6 +113,13 @@ void *large_alloc(size_t size, size_t align, bool *zeroed)
 	return base;
 }
 
+/* Where the kernel can't split its mapping: the address space is lost, the memory is not. */
+static void unmap_or_purge(void *addr, size_t size)
+{
+	if (!os_unmap(addr, size))
+		os_purge(addr, size);
+}
+
 /* The struct slab is clear before the address can be anybody else's. */
 void large_free(struct slab *slab)
 {
@@ -127,9 +134,7 @@ void large_free(struct slab *slab)
 		return;
 	}
 	mapped_count(-(size_t)1, -slab->size, 0);
-	/* Where the kernel can't split its mapping: the address space is lost, the memory is not. */
-	if (!os_unmap(base, n * FRAME_SIZE))
-		os_purge(base, n * FRAME_SIZE);
+	unmap_or_purge(base, n * FRAME_SIZE);
 }
 
 static bool run_resize(struct slab *slab, size_t size)
@@ -179,7 +184,7 @@ static bool move_onto(struct slab *slab, void *to, uint32_t n)
 		return true;
 	slab->kind = kind;
 	if (os_is_readable(to) && *(void *volatile *)to == to)
-		os_unmap(to, n * FRAME_SIZE);
+		unmap_or_purge(to, n * FRAME_SIZE);
 	return false;
 }
 

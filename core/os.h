@@ -32,6 +32,8 @@ void *os_map(size_t size);
 bool os_unmap(void *addr, size_t size);
 /* Makes reserved address space readable and writable; doing it twice is harmless. */
 bool os_commit(void *addr, size_t size);
+/* The opposite, with all that was there; false, and nothing has changed. */
+bool os_uncommit(void *addr, size_t size);
 /* Gives the pages back; the range stays mapped and reads as zero. */
 bool os_purge(void *addr, size_t size);
 /* Resizes a mapping where it is; the pages that it gains read as zero. */

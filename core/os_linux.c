@@ -57,6 +57,11 @@ bool os_commit(void *addr, size_t size)
 		os_syscall3(SYS_mprotect, (long)addr, (long)size, PROT_READ | PROT_WRITE));
 }
 
+bool os_uncommit(void *addr, size_t size)
+{
+	return os_mmap(addr, size, PROT_NONE, MAP_NORESERVE | MAP_FIXED) != NULL;
+}
+
 bool os_purge(void *addr, size_t size)
 {
 	return !os_is_error(os_syscall3(SYS_madvise, (long)addr, (long)size, MADV_DONTNEED));

@@ -121,12 +121,24 @@ static void thread_exit_hook(void *arg)
 	thread_exit(arg);
 }
 
+/* Marked before it is true: the C library may allocate for it. Refused, it is tried again later. */
+static void thread_hook(struct thread *t)
+{
+	t->hooked = 1;
+	t->hooked = os_at_thread_exit(thread_exit_hook, t);
+}
+
 struct thread *thread_current(void)
 {
 	struct thread *t = current_thread, *expected = &thread_fresh;
 
-	if (likely(t != &thread_fresh))
-		return t == &thread_gone ? NULL : t;
+	if (likely(t != &thread_fresh)) {
+		if (t == &thread_gone)
+			return NULL;
+		if (unlikely(!t->hooked))
+			thread_hook(t);
+		return t;
+	}
 	t = thread_claim();
 	if (!t)
 		return NULL;
@@ -138,7 +150,7 @@ struct thread *thread_current(void)
 	}
 	/* Release pairs with the acquire in thread_take_over(): publishes t->pid. */
 	atomic_store_explicit(&t->state, THREAD_LIVE, memory_order_release);
-	os_at_thread_exit(thread_exit_hook, t);
+	thread_hook(t);
 	return t;
 }
 

@@ -224,6 +224,7 @@ struct thread {
 	_Atomic uint32_t state;	 /* CAS; enum thread_state */
 	_Atomic int32_t owned;	 /* frames on its lists */
 	_Atomic int pid;	 /* owner; the process in which it was claimed */
+	uint32_t hooked;	 /* owner; thread_exit() will be called */
 	uint32_t destroyed_seen; /* owner; destroyed caches that it has flushed, as counted */
 
 	struct kmem_cache_cpu cpu[NR_KMALLOC_CACHES] cacheline_aligned;
