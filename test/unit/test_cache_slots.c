@@ -314,6 +314,53 @@ static void threads_create_and_destroy(void **state)
 		assert_int_equal(user_caches[i].refcount, 0);
 }
 
+/* Ends caches that are in use, which takes some milliseconds under slab_mutex. */
+static void *destroy_slowly(void *arg)
+{
+	_Atomic bool *stop = arg;
+
+	while (!atomic_load(stop)) {
+		struct kmem_cache *s = create("slow", 48);
+		void *p = cache_alloc(s);
+
+		cache_destroy(s);
+		kfree(p);
+	}
+	return NULL;
+}
+
+static void create_and_destroy(void *arg)
+{
+	struct kmem_cache *s;
+
+	(void)arg;
+	alarm(60);
+	s = create("child's", 64);
+	kfree(cache_alloc(s));
+	cache_destroy(s);
+}
+
+/* Of a mutex that a thread of the parent held, nobody is left to release it. */
+static void a_child_does_not_wait_for_the_parents_threads(void **state)
+{
+	static struct child child;
+	_Atomic bool stop = false;
+	pthread_t thread;
+	int bad = 0;
+
+	(void)state;
+	options.on_error = ON_ERROR_IGNORE;
+	must(!pthread_create(&thread, NULL, destroy_slowly, &stop));
+	for (unsigned int i = 0; i < 10; i++) {
+		run_child(&child, create_and_destroy, NULL);
+		bad |= child.status;
+	}
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	options.on_error = ON_ERROR_ABORT;
+	assert_int_equal(bad, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,6 +372,7 @@ int main(void)
 		cmocka_unit_test(a_slots_second_cache_has_another_size),
 		cmocka_unit_test(a_thread_frees_first_into_a_slots_second_cache),
 		cmocka_unit_test(threads_create_and_destroy),
+		cmocka_unit_test(a_child_does_not_wait_for_the_parents_threads),
 		cmocka_unit_test(every_slot_can_be_used),
 	};
 

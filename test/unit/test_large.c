@@ -313,6 +313,8 @@ static void an_object_is_found_from_within(void **state)
 	assert_null(large_find(small));
 	assert_null(large_find(&here));
 	assert_null(large_find(NULL));
+	/* Far below all sections, where the search ends at the start of the address space. */
+	assert_null(large_find((void *)(3 * FRAME_SIZE)));
 	assert_null(large_find((void *)UINTPTR_MAX));
 	kfree(run);
 	kfree(mapped);

@@ -12,13 +12,14 @@
 #define MIB ((size_t)1 << 20)
 
 static unsigned int refused_kinds;
-static size_t refused_from; /* calls of that many bytes, and more */
-static unsigned int refusals;
+static size_t refused_from, refused_to; /* calls of so many bytes */
+static unsigned int refusals, most_refusals;
 
 static bool refuse(enum os_call call, const void *addr, size_t size)
 {
 	(void)addr;
-	if (!(refused_kinds & 1U << call) || size < refused_from)
+	if (!(refused_kinds & 1U << call) || size < refused_from || size > refused_to ||
+	    refusals == most_refusals)
 		return true;
 	refusals++;
 	return false;
@@ -28,7 +29,9 @@ static void refuse_kinds(unsigned int kinds, size_t from)
 {
 	refused_kinds = kinds;
 	refused_from = from;
+	refused_to = SIZE_MAX;
 	refusals = 0;
+	most_refusals = UINT32_MAX;
 	os_hook = refuse;
 }
 
@@ -61,15 +64,34 @@ static void without_sections(void *arg)
 	check_heap();
 }
 
-/* A mapping whose section can't be made: only one of the two calls is refused. */
+/* A mapping whose section can't be made: it is there already, and is given back. */
 static void without_a_section_for_a_mapping(void *arg)
 {
 	(void)arg;
 	refuse_kinds(1 << OS_MAP, sizeof(struct section));
+	refused_to = sizeof(struct section);
 	must(!kmalloc(40 * MIB));
 	refuse_kinds(1 << OS_MAP, 40 * MIB);
 	must(!kmalloc(40 * MIB));
 	allow_all();
+	check_heap();
+}
+
+/* Free frames are given up, and then there is room. */
+static void with_room_in_the_heap_alone(void *arg)
+{
+	char *p;
+
+	(void)arg;
+	check_heap();
+	must(frame_reserved() >= 100 * MIB);
+	refuse_kinds(1 << OS_MAP, 40 * MIB);
+	most_refusals = 1;
+	p = kmalloc(40 * MIB);
+	allow_all();
+	must(p);
+	p[0] = p[40 * MIB - 1] = 1;
+	kfree(p);
 	check_heap();
 }
 
@@ -332,12 +354,11 @@ static void without_anything(void *arg)
 }
 
 /* The last way out gives free address space back, which the kernel may refuse as well. */
-static void without_unmapping(void *arg)
+static void check_refused_unmaps(void)
 {
 	bool zeroed;
 	char *p = frame_alloc(10, 1, &zeroed);
 
-	(void)arg;
 	memset(p, 3, 10 * FRAME_SIZE);
 	frame_free(p + FRAME_SIZE, 9);
 	refuse_kinds(1 << OS_UNMAP | 1 << OS_MAP, 0);
@@ -347,6 +368,42 @@ static void without_unmapping(void *arg)
 	p = frame_alloc(9, 1, &zeroed);
 	must(p && (!zeroed || is_zero(p, 9 * FRAME_SIZE)));
 	memset(p, 4, 9 * FRAME_SIZE);
+	check_heap();
+}
+
+static void without_unmapping(void *arg)
+{
+	(void)arg;
+	check_refused_unmaps();
+}
+
+/* The same where all of it has been made accessible. */
+static void without_unmapping_what_is_accessible(void *arg)
+{
+	bool zeroed;
+	void *p;
+
+	(void)arg;
+	refuse_kinds(1 << OS_RESERVE | 1 << OS_RESERVE_AT, 2 * MIB);
+	p = frame_alloc(8, 1, &zeroed);
+	allow_all();
+	must(p);
+	frame_free(p, 8);
+	check_refused_unmaps();
+}
+
+/* A mapping that can't be unmapped gives its pages back at least. */
+static void without_unmapping_a_mapping(void *arg)
+{
+	char *p = kmalloc(40 * MIB);
+
+	(void)arg;
+	memset(p, 1, 4 * MIB);
+	refuse_kinds(1 << OS_UNMAP, 0);
+	kfree(p);
+	allow_all();
+	must(resident_pages(p, 4 * MIB) == 0);
+	must(ksize(p) == 0);
 	check_heap();
 }
 
@@ -386,6 +443,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CHILD(without_sections),
 		CHILD(without_a_section_for_a_mapping),
+		CHILD(with_room_in_the_heap_alone),
 		CHILD(with_little_address_space),
 		CHILD(without_commits),
 		CHILD(with_few_commits),
@@ -398,6 +456,8 @@ int main(void)
 		CHILD(without_the_hole),
 		CHILD(without_anything),
 		CHILD(without_unmapping),
+		CHILD(without_unmapping_what_is_accessible),
+		CHILD(without_unmapping_a_mapping),
 		CHILD(a_thread_without_a_record),
 	};
 

@@ -293,6 +293,44 @@ static void frees_from_elsewhere_are_found(void **state)
 	assert_int_equal(objects_in_use(s), 0);
 }
 
+static void *free_first_of_each(void *arg)
+{
+	void **objects = arg;
+
+	for (unsigned int i = 0; i < 8 * MOST_OWNED; i += 8) {
+		kfree(objects[i]);
+		objects[i] = NULL;
+	}
+	return NULL;
+}
+
+/* A thread with too many slabs gives up a full one; into which others have freed, it is of use to all. */
+static void a_full_slab_with_frees_is_listed(void **state)
+{
+	static void *objects[8 * MOST_OWNED + 1];
+	const struct kmem_cache *s = kmalloc_cache(8192);
+	unsigned int n = 0;
+	int32_t listed;
+
+	(void)state;
+	thread_flush_all(current_thread);
+	while (n < 8 * MOST_OWNED)
+		objects[n++] = kmalloc(8192);
+	assert_int_equal(s->objects, 8);
+	/* Of the thread's own slabs all have room now, which it doesn't know yet. */
+	run_thread(free_first_of_each, objects);
+	listed = get_node(s)->nr_partial;
+	/* The slab in use is full as well: it is one too many. */
+	objects[n++] = kmalloc(8192);
+	assert_int_equal(get_node(s)->nr_partial, listed + 1);
+	assert_int_equal(objects_in_use(s), n - MOST_OWNED);
+	check_all_lists();
+	while (n)
+		kfree(objects[--n]);
+	assert_int_equal(objects_in_use(s), 0);
+	check_all_lists();
+}
+
 /* Slabs that became full and are nobody's, of which one object each is freed in turn. */
 static void trimming_gives_back_what_is_unused(void **state)
 {
@@ -341,6 +379,7 @@ int main(void)
 		cmocka_unit_test(a_thread_keeps_few_slabs),
 		cmocka_unit_test(a_consumer_adopts_full_slabs),
 		cmocka_unit_test(frees_from_elsewhere_are_found),
+		cmocka_unit_test(a_full_slab_with_frees_is_listed),
 		cmocka_unit_test(trimming_gives_back_what_is_unused),
 	};
 
