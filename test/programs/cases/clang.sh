@@ -3,7 +3,7 @@ case_about="clang builds this project and a C++ program"
 case_quick=no
 case_needs=(clang g++ cmake ninja-build binutils libcmocka-dev python3)
 case_programs=('clang*' '*-ld.bfd' cmake ninja templates)
-case_timeout=600
+case_timeout=900
 
 # shellcheck source=test/programs/build-tree.sh
 source "${here:?}/build-tree.sh"

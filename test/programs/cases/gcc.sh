@@ -3,7 +3,7 @@ case_about="gcc, g++, as, ld, cmake and ninja build this project and a C++ progr
 case_quick=yes
 case_needs=(gcc g++ cmake ninja-build binutils libcmocka-dev python3)
 case_programs=(cc1 cc1plus '*-as' '*-ld.bfd' cmake ninja templates)
-case_timeout=600
+case_timeout=900
 
 # shellcheck source=test/programs/build-tree.sh
 source "${here:?}/build-tree.sh"
