@@ -31,7 +31,11 @@ static void reserved_space_is_made_accessible(void **state)
 	memset(p, 1, SIZE);
 	assert_true(os_purge(p, SIZE));
 	assert_true(is_zero(p, SIZE));
-	assert_int_equal(p[0], 0);
+	memset(p, 1, SIZE);
+	assert_true(os_uncommit(p, SIZE));
+	assert_no_access(p);
+	assert_true(os_commit(p, SIZE));
+	assert_true(is_zero(p, SIZE));
 	os_unmap(p, SIZE);
 	assert_no_access(p);
 }
@@ -98,11 +102,12 @@ static void refusals_leave_errno_alone(void **state)
 	assert_null(os_map(TOO_LARGE));
 	assert_false(os_reserve_at((void *)1, SIZE));
 	assert_false(os_commit(NOWHERE, SIZE));
+	assert_false(os_uncommit(NOWHERE, SIZE));
 	assert_false(os_purge(NOWHERE, SIZE));
 	assert_false(os_resize(NOWHERE, SIZE, 2 * SIZE));
 	assert_false(os_wipe_on_fork(NOWHERE, SIZE));
 	assert_false(os_is_readable(NOWHERE));
-	os_unmap(NOWHERE, SIZE);
+	assert_false(os_unmap(NOWHERE, SIZE));
 	os_write(-1, "x", 1);
 	os_write(pipe_fds[1], "x", 1);
 	os_clock_ms();

@@ -78,12 +78,14 @@ static void without_a_section_for_a_mapping(void *arg)
 }
 
 /* Free frames are given up, and then there is room. */
-static void with_room_in_the_heap_alone(void *arg)
+static void check_room_in_the_heap(void)
 {
-	char *p;
+	bool zeroed;
+	char *p, *dirty = frame_alloc(3, 1, &zeroed);
 
-	(void)arg;
 	check_heap();
+	memset(dirty, 1, 3 * FRAME_SIZE);
+	frame_free(dirty, 3);
 	must(frame_reserved() >= 100 * MIB);
 	refuse_kinds(1 << OS_MAP, 40 * MIB);
 	most_refusals = 1;
@@ -92,7 +94,28 @@ static void with_room_in_the_heap_alone(void *arg)
 	must(p);
 	p[0] = p[40 * MIB - 1] = 1;
 	kfree(p);
+	p = frame_alloc(3, 1, &zeroed);
+	must(p && zeroed && is_zero(p, 3 * FRAME_SIZE));
+	memset(p, 1, 3 * FRAME_SIZE);
 	check_heap();
+}
+
+static void with_room_in_the_heap_alone(void *arg)
+{
+	size_t before = frame_reserved();
+
+	(void)arg;
+	check_room_in_the_heap();
+	must(frame_reserved() >= before);
+}
+
+/* Where address space is limited, that is given up too. */
+static void with_room_in_the_heaps_address_space(void *arg)
+{
+	(void)arg;
+	address_limit = (size_t)1 << 46;
+	check_heap();
+	check_room_in_the_heap();
 }
 
 /* Every size of a reservation is tried, down to what is needed. */
@@ -113,6 +136,20 @@ static void with_little_address_space(void *arg)
 	must(frame_alloc(100, 1, &zeroed));
 	for (unsigned int i = 0; i < 30; i++)
 		must(frames[i][0] == (char)i && frames[i][4 * FRAME_SIZE - 1] == (char)i);
+}
+
+/* Of a small limit little is reserved at once, but as much as is asked for. */
+static void with_a_small_limit(void *arg)
+{
+	bool zeroed;
+	char *p;
+
+	(void)arg;
+	address_limit = 4 * MIB;
+	p = frame_alloc(100, 1, &zeroed);
+	must(p && frame_reserved() == 100 * FRAME_SIZE);
+	memset(p, 1, 100 * FRAME_SIZE);
+	must(frame_alloc(1, 1, &zeroed) && frame_reserved() < 110 * FRAME_SIZE);
 }
 
 /* What is accessible is used, to the last frame; what isn't is left alone. */
@@ -353,16 +390,16 @@ static void without_anything(void *arg)
 	check_heap();
 }
 
-/* The last way out gives free address space back, which the kernel may refuse as well. */
-static void check_refused_unmaps(void)
+/* The last way out gives up free frames, which the kernel may refuse as well. */
+static void check_refused_ways_out(enum os_call call)
 {
 	bool zeroed;
 	char *p = frame_alloc(10, 1, &zeroed);
 
 	memset(p, 3, 10 * FRAME_SIZE);
 	frame_free(p + FRAME_SIZE, 9);
-	refuse_kinds(1 << OS_UNMAP | 1 << OS_MAP, 0);
-	must(!kmalloc(40 * MIB));
+	refuse_kinds(1U << call, 0);
+	must(!frame_unreserve());
 	allow_all();
 	must(p[FRAME_SIZE - 1] == 3 && frame_is_ours(p + FRAME_SIZE));
 	p = frame_alloc(9, 1, &zeroed);
@@ -374,7 +411,14 @@ static void check_refused_unmaps(void)
 static void without_unmapping(void *arg)
 {
 	(void)arg;
-	check_refused_unmaps();
+	address_limit = (size_t)1 << 46;
+	check_refused_ways_out(OS_UNMAP);
+}
+
+static void without_uncommitting(void *arg)
+{
+	(void)arg;
+	check_refused_ways_out(OS_UNCOMMIT);
 }
 
 /* The same where all of it has been made accessible. */
@@ -384,12 +428,13 @@ static void without_unmapping_what_is_accessible(void *arg)
 	void *p;
 
 	(void)arg;
+	address_limit = (size_t)1 << 46;
 	refuse_kinds(1 << OS_RESERVE | 1 << OS_RESERVE_AT, 2 * MIB);
 	p = frame_alloc(8, 1, &zeroed);
 	allow_all();
 	must(p);
 	frame_free(p, 8);
-	check_refused_unmaps();
+	check_refused_ways_out(OS_UNMAP);
 }
 
 /* A mapping that can't be unmapped gives its pages back at least. */
@@ -404,6 +449,26 @@ static void without_unmapping_a_mapping(void *arg)
 	allow_all();
 	must(resident_pages(p, 4 * MIB) == 0);
 	must(ksize(p) == 0);
+	check_heap();
+}
+
+/* Of its end the thread is told at a later call, if not at the first. */
+static void *use_unhooked(void *arg)
+{
+	kfree(kmalloc(100));
+	allow_all();
+	kfree(kmalloc(1000));
+	return arg;
+}
+
+static void a_thread_without_notice_of_its_end(void *arg)
+{
+	(void)arg;
+	for (unsigned int i = 0; i < 3; i++) {
+		refuse_kinds(1 << OS_AT_THREAD_EXIT, 0);
+		run_thread(use_unhooked, NULL);
+		must(nr_records() == 1);
+	}
 	check_heap();
 }
 
@@ -444,7 +509,9 @@ int main(void)
 		CHILD(without_sections),
 		CHILD(without_a_section_for_a_mapping),
 		CHILD(with_room_in_the_heap_alone),
+		CHILD(with_room_in_the_heaps_address_space),
 		CHILD(with_little_address_space),
+		CHILD(with_a_small_limit),
 		CHILD(without_commits),
 		CHILD(with_few_commits),
 		CHILD(with_accessible_frames_behind),
@@ -456,9 +523,11 @@ int main(void)
 		CHILD(without_the_hole),
 		CHILD(without_anything),
 		CHILD(without_unmapping),
+		CHILD(without_uncommitting),
 		CHILD(without_unmapping_what_is_accessible),
 		CHILD(without_unmapping_a_mapping),
 		CHILD(a_thread_without_a_record),
+		CHILD(a_thread_without_notice_of_its_end),
 	};
 
 	options.purge_delay_ms = 3600000;

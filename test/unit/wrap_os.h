@@ -15,10 +15,12 @@ enum os_call {
 	OS_MAP,
 	OS_UNMAP,
 	OS_COMMIT,
+	OS_UNCOMMIT,
 	OS_PURGE,
 	OS_RESIZE,
 	OS_MOVE,
 	OS_WIPE_ON_FORK,
+	OS_AT_THREAD_EXIT,
 };
 
 /* Called before each call; false refuses it. NULL: all are let through. */
@@ -42,6 +44,7 @@ WRAP(bool, false, OS_RESERVE_AT, os_reserve_at, addr, size, (void *addr, size_t 
 WRAP(void *, NULL, OS_MAP, os_map, NULL, size, (size_t size), (size))
 WRAP(bool, false, OS_UNMAP, os_unmap, addr, size, (void *addr, size_t size), (addr, size))
 WRAP(bool, false, OS_COMMIT, os_commit, addr, size, (void *addr, size_t size), (addr, size))
+WRAP(bool, false, OS_UNCOMMIT, os_uncommit, addr, size, (void *addr, size_t size), (addr, size))
 WRAP(bool, false, OS_PURGE, os_purge, addr, size, (void *addr, size_t size), (addr, size))
 WRAP(bool, false, OS_RESIZE, os_resize, addr, size, (void *addr, size_t old_size, size_t size),
      (addr, old_size, size))
@@ -49,5 +52,17 @@ WRAP(bool, false, OS_MOVE, os_move, from, size,
      (void *from, size_t old_size, void *to, size_t size), (from, old_size, to, size))
 WRAP(bool, false, OS_WIPE_ON_FORK, os_wipe_on_fork, addr, size, (void *addr, size_t size),
      (addr, size))
+
+WRAP(bool, false, OS_AT_THREAD_EXIT, os_at_thread_exit, arg, 0, (void (*fn)(void *), void *arg),
+     (fn, arg))
+
+/* What the core takes for RLIMIT_AS. */
+static size_t address_limit = SIZE_MAX;
+
+size_t __wrap_os_address_limit(void);
+size_t __wrap_os_address_limit(void)
+{
+	return address_limit;
+}
 
 #endif
