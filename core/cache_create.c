@@ -93,8 +93,7 @@ static size_t round_up(size_t size, size_t to)
 	return (size + to - 1) & ~(to - 1);
 }
 
-static void cache_init(struct kmem_cache *s, uint32_t slot, const struct cache_args *args,
-		       size_t size)
+static void cache_init(struct kmem_cache *s, const struct cache_args *args, size_t size)
 {
 	size_t n = 0;
 
@@ -106,18 +105,23 @@ static void cache_init(struct kmem_cache *s, uint32_t slot, const struct cache_a
 	s->objects = (uint32_t)(s->nr_frames * FRAME_SIZE / size);
 	s->inverse = SLAB_INVERSE(size);
 	s->residue = SLAB_RESIDUE(size);
-	s->cpu_offset = (uint16_t)(offsetof(struct thread, user_cpu) +
-				   slot * sizeof(struct kmem_cache_cpu));
-	s->lists_offset = (uint16_t)(offsetof(struct thread, user_lists) +
-				     slot * sizeof(struct kmem_cache_lists));
-	s->sheaf = USER_SHEAF;
-	s->node = &user_nodes[slot];
 	s->ctor = args->ctor;
 	s->flags = args->flags;
 	for (; n < sizeof(s->name) - 1 && args->name[n]; n++)
 		s->name[n] = args->name[n];
 	s->name[n] = '\0';
 	s->refcount = 1;
+}
+
+/* What stays as it is with whatever cache takes the slot: threads read it of destroyed ones too. */
+static void slot_init(struct kmem_cache *s, uint32_t slot)
+{
+	s->cpu_offset = (uint16_t)(offsetof(struct thread, user_cpu) +
+				   slot * sizeof(struct kmem_cache_cpu));
+	s->lists_offset = (uint16_t)(offsetof(struct thread, user_lists) +
+				     slot * sizeof(struct kmem_cache_lists));
+	s->sheaf = USER_SHEAF;
+	s->node = &user_nodes[slot];
 }
 
 /* What an object takes: with a constructor, the freelist's words stand behind it. */
@@ -130,27 +134,34 @@ static size_t slot_size(const struct cache_args *args)
 	return round_up(size, args->align);
 }
 
+static struct kmem_cache *cache_new(const struct cache_args *args, size_t size)
+{
+	uint32_t slot = cache_slot();
+	bool fresh = slot == atomic_load_explicit(&nr_user_caches, memory_order_relaxed);
+	struct kmem_cache *s = &user_caches[slot];
+
+	if (slot == NR_USER_CACHES)
+		return NULL;
+	if (fresh)
+		slot_init(s, slot);
+	cache_init(s, args, size);
+	/* Release pairs with the acquire in cache_by_index(): publishes *s. */
+	if (fresh)
+		atomic_store_explicit(&nr_user_caches, slot + 1, memory_order_release);
+	return s;
+}
+
 struct kmem_cache *cache_create(const struct cache_args *args)
 {
 	size_t size = slot_size(args);
 	struct kmem_cache *s;
-	uint32_t slot;
 
 	slab_mutex_lock();
 	s = find_mergeable(args, size);
-	if (s) {
+	if (s)
 		s->refcount++;
-	} else {
-		slot = cache_slot();
-		if (slot < NR_USER_CACHES) {
-			s = &user_caches[slot];
-			cache_init(s, slot, args, size);
-			if (slot == atomic_load_explicit(&nr_user_caches, memory_order_relaxed))
-				/* Pairs with the acquire in cache_by_index(). */
-				atomic_store_explicit(&nr_user_caches, slot + 1,
-						      memory_order_release);
-		}
-	}
+	else
+		s = cache_new(args, size);
 	slab_mutex_unlock();
 	return s;
 }

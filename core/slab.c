@@ -253,7 +253,7 @@ void slab_acquire_partial(struct slab *slab)
 }
 
 /* Is there an object of s? Not every address of a freed frame can be read. */
-static bool may_be_free_object(const struct kmem_cache *s, const struct free_object *fo)
+racy_reader static bool may_be_free_object(const struct kmem_cache *s, const struct free_object *fo)
 {
 	const struct slab *slab = slab_of(fo);
 
@@ -262,7 +262,8 @@ static bool may_be_free_object(const struct kmem_cache *s, const struct free_obj
 }
 
 /* Each link is checked to lead to an object of the same cache, for it may be anything by now. */
-bool freelist_has(const struct free_object *list, const struct free_object *fo, uint32_t most)
+racy_reader bool freelist_has(const struct free_object *list, const struct free_object *fo,
+			      uint32_t most)
 {
 	const struct kmem_cache *s = slab_of(fo)->cache;
 
@@ -275,7 +276,7 @@ bool freelist_has(const struct free_object *list, const struct free_object *fo, 
 	return false;
 }
 
-bool slab_has_free(struct slab *slab, const struct free_object *fo)
+racy_reader bool slab_has_free(struct slab *slab, const struct free_object *fo)
 {
 	union slab_remote r = remote_load(slab, memory_order_acquire);
 

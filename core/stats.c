@@ -19,7 +19,7 @@ static uint32_t cache_index(const struct kmem_cache *s)
 	return (uint32_t)(s - kmalloc_caches);
 }
 
-static uint32_t count_inuse(struct slab *slab)
+racy_reader static uint32_t count_inuse(struct slab *slab)
 {
 	union slab_remote r;
 	uint32_t inuse;
@@ -30,7 +30,8 @@ static uint32_t count_inuse(struct slab *slab)
 	return inuse > r.count ? inuse - r.count : 0;
 }
 
-static void add_slab(struct heap_stats *heap, struct cache_stats *caches, struct slab *slab)
+racy_reader static void add_slab(struct heap_stats *heap, struct cache_stats *caches,
+				 struct slab *slab)
 {
 	const struct kmem_cache *s = slab->cache;
 	uint32_t inuse = count_inuse(slab);
@@ -68,7 +69,8 @@ static void subtract_sheaves(struct heap_stats *heap, struct cache_stats *caches
 	}
 }
 
-static uint32_t add_frame(struct heap_stats *heap, struct cache_stats *caches, struct slab *slab)
+racy_reader static uint32_t add_frame(struct heap_stats *heap, struct cache_stats *caches,
+				      struct slab *slab)
 {
 	switch ((enum frame_kind)slab->kind) {
 	case FRAME_SLAB:
@@ -121,7 +123,7 @@ void heap_stats(struct heap_stats *heap, struct cache_stats *caches)
 }
 
 /* Sheaves first: what is flushed in between is then counted as free twice, rather than not at all. */
-static bool count_objects(const struct kmem_cache *s)
+racy_reader static bool count_objects(const struct kmem_cache *s)
 {
 	uint32_t free = thread_count_free(s), inuse = 0;
 	struct section *sec;

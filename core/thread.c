@@ -186,7 +186,7 @@ void thread_check_destroyed(struct thread *t)
 }
 
 /* Another thread may be changing its sheaf: what it never had is room for more than fits. */
-static uint32_t sheaf_length(struct thread *t, const struct kmem_cache *s)
+racy_reader static uint32_t sheaf_length(struct thread *t, const struct kmem_cache *s)
 {
 	const struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 	uint32_t room = load_folded(c->room);
@@ -203,7 +203,7 @@ uint32_t thread_count_free(const struct kmem_cache *s)
 	return n;
 }
 
-bool thread_has_free(const struct kmem_cache *s, const struct free_object *fo)
+racy_reader bool thread_has_free(const struct kmem_cache *s, const struct free_object *fo)
 {
 	struct thread *t;
 

@@ -186,7 +186,7 @@ struct kmem_cache {
 	void (*ctor)(void *);	      /* const; NULL where none */
 	char name[32];		      /* const; "": kmalloc-SIZE */
 	uint32_t flags;		      /* const; of creation */
-	uint32_t refcount;	      /* slab_mutex; aliases share the cache; 0: destroyed */
+	_Atomic uint32_t refcount;    /* slab_mutex; aliases share the cache; 0: destroyed */
 	_Atomic uint32_t nr_slabs;    /* of user caches, whose slot is free again at 0 */
 };
 
@@ -246,6 +246,12 @@ static_assert(offsetof(struct thread, user_cpu) <= 2 * (size_t)4096,
 #else
 #define load_folded(lvalue) (lvalue)
 #endif
+
+/*
+ * Looks at what other threads are changing, and says so in its contract: a figure or a suspicion, never
+ * a decision. ThreadSanitizer leaves such functions alone.
+ */
+#define racy_reader __attribute__((no_sanitize("thread")))
 
 /* Orders plain accesses against a signal handler on the same thread. */
 static inline void barrier(void)
