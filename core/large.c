@@ -7,7 +7,7 @@
 /* From here on a growing object that must move gets its own mapping, which can grow without copying. */
 #define MOVE_PAGES_MIN ((size_t)1 << 20)
 
-/* More than there is of addresses; a frame count of it, and a quarter more, fits into 32 bits. */
+/* All addresses that there are; a frame count of it, and a quarter more, fits into 32 bits. */
 #define LARGE_MAX ((size_t)1 << OS_ADDRESS_BITS)
 
 struct large_mapped large_mapped;
@@ -100,7 +100,7 @@ void *large_alloc(size_t size, size_t align, bool *zeroed)
 {
 	void *base = NULL;
 
-	if (size > LARGE_MAX || align > LARGE_MAX)
+	if (size >= LARGE_MAX || align >= LARGE_MAX)
 		return NULL;
 	purge_poll();
 	size = round_up(size ? size : 1, os_page_size());
@@ -227,7 +227,7 @@ void *large_realloc(struct slab *slab, size_t size)
 {
 	void *to = NULL;
 
-	if (size > LARGE_MAX)
+	if (size >= LARGE_MAX)
 		return NULL;
 	size = round_up(size, os_page_size());
 	if (slab->kind == FRAME_RUN ? run_resize(slab, size) : mapped_resize(slab, size))

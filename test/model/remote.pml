@@ -379,58 +379,68 @@ inline put_all()
 		from++
 	:: else ->
 		if
-		:: from < to ->
-			free_remote(from, 2, (_pid != NESTED));
-			from = from + 2
-		:: true ->
-			free_remote(from, 1, (_pid != NESTED));
-			from++
-		fi
+		:: from < to -> row = 2
+		:: true -> row = 1
+		fi;
+		free_remote(from, row, (_pid != NESTED));
+		d_step { from = from + row; row = 0 }
 	fi
 }
 
-/* Frees the objects from..to, which are linked; `gets`: takes the slab from the node's list once. */
+/* What a thread does next. */
+#define PUT_OBJECTS 0
+#define PUT_SLAB 1
+#define COLLECT 2
+#define GET_SLAB 3
+#define END 4
+
+inline choose()
+{
+	if
+	:: from > to && extra -> from = extra; to = extra; extra = 0
+	:: else
+	fi;
+	if
+	:: from <= to -> what = PUT_OBJECTS
+	:: mine -> what = PUT_SLAB
+	:: mine && collects && freelist == 0 -> what = COLLECT; collects = false
+	:: from > to && gets -> what = GET_SLAB; gets = false
+	:: from > to && !gets && mine -> what = END
+	:: else -> what = END
+	fi
+}
+
+/*
+ * Frees the objects from..to, which are linked; `gets`: takes the slab from the node's list once, and
+ * frees what it allocates from it. Gives up the slab at any time at which it has it, or keeps it.
+ */
 proctype thread(byte from; byte to; bool gets)
 {
 	word old, new;
-	byte i, n, last, extra;
+	byte i, n, last, extra, row, what;
 	bool ok, got, empties;
 	bool mine = _pid == 1;
 	bool collects = mine;
 
 	do
-	:: from > to ->
-		/* What was allocated is freed in the end. */
+	:: true ->
+		atomic { choose() };
 		if
-		:: extra -> from = extra; to = extra; extra = 0
+		:: what == END -> break
+		:: atomic { what == PUT_SLAB -> what = 0 }; put_slab()
+		:: atomic { what == COLLECT -> what = 0 }; collect()
+		:: atomic { what == GET_SLAB -> what = 0 }; get_slab()
 		:: else ->
-			if
-			:: gets -> get_slab(); gets = false
-			:: true -> break
-			fi
-		fi
-	:: else ->
 #ifdef MUTANT_WAIT
-		/* Frees only where nobody owns the slab: waits for the owner. */
-		do
-		:: holder == 0 || holder == _pid -> break
-		:: else
-		od;
+			/* Frees only where nobody owns the slab: waits for the owner. */
+			do
+			:: holder == 0 || holder == _pid -> break
+			:: else
+			od;
 #endif
-		if
-		:: mine ->
-			if
-			:: put_slab()
-			:: collects && freelist == 0 -> collect(); collects = false
-			:: true -> put_all()
-			fi
-		:: else -> put_all()
+			put_all()
 		fi
 	od;
-	if
-	:: mine -> put_slab()
-	:: true
-	fi;
 	ended++
 }
 

@@ -72,7 +72,9 @@ def build(args, directory):
     # Conditions on whole processes are not known to the reduction.
     if re.search(r"\bprovided\b", run_checked([spin, "-I", *defines, model], directory)):
         kind.append("-DNOREDUCE")
-    run_checked([find_tool(args.cc, "gcc"), "-O1", "-w", "-DCOLLAPSE", f"-DMEMLIM={MEMORY_MB}",
+    # A seeded error is found at once; a complete search is worth the optimiser's time.
+    optimise = "-O0" if args.error else "-O1"
+    run_checked([find_tool(args.cc, "gcc"), optimise, "-w", "-DCOLLAPSE", f"-DMEMLIM={MEMORY_MB}",
                  *kind, "-o", "pan", "pan.c"], directory)
 
 

@@ -68,6 +68,7 @@ inline count(n)
 	:: nr_sections > n || old == FREE -> break
 	:: else
 	od;
+	skip;
 #endif
 	d_step {
 		if
