@@ -403,7 +403,7 @@ inline choose()
 	if
 	:: from <= to -> what = PUT_OBJECTS
 	:: mine -> what = PUT_SLAB
-	:: mine && collects && freelist == 0 -> what = COLLECT; collects = false
+	:: mine && collects -> what = COLLECT; collects = false
 	:: from > to && gets -> what = GET_SLAB; gets = false
 	:: from > to && !gets && mine -> what = END
 	:: else -> what = END

@@ -99,7 +99,7 @@ class Table:
 
     def is_free(self, nr, text):
         """Can it be taken whatever the variables are? A condition that fails makes pan `continue`."""
-        if text in ("else", "-end-") or text.startswith("(run ") or nr == SKIP:
+        if text in ("else", "(1)", "-end-") or text.startswith("(run ") or nr == SKIP:
             return True
         body = self.cases[nr]
         guard = body.split("sv_save()")[0]
