@@ -7,8 +7,8 @@
 /* From here on a growing object that must move gets its own mapping, which can grow without copying. */
 #define MOVE_PAGES_MIN ((size_t)1 << 20)
 
-/* All addresses that there are; a frame count of it, and a quarter more, fits into 32 bits. */
-#define LARGE_MAX ((size_t)1 << OS_ADDRESS_BITS)
+/* Half of the addresses at most; the frame count of it, and of a quarter more, fits into 32 bits. */
+#define LARGE_MAX ((size_t)1 << 46)
 
 struct large_mapped large_mapped;
 

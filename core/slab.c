@@ -193,9 +193,9 @@ uint32_t __slab_take(struct slab *slab, uint32_t want, struct free_object **list
 }
 
 /* Will the slab have no object in use when `count` more are on its remote list? Nobody's inuse is const. */
-static bool will_be_empty(const struct slab *slab, union slab_remote r, uint32_t count)
+racy_reader static bool will_be_empty(const struct slab *slab, union slab_remote r, uint32_t count)
 {
-	return r.state == SLAB_PARTIAL && r.count + count == load_folded(slab->inuse);
+	return r.state == SLAB_PARTIAL && r.count + count == slab->inuse;
 }
 
 enum free_result slab_free_remote(struct slab *slab, const struct free_chain *chain, bool may_adopt)

@@ -113,6 +113,9 @@ static void too_large_is_refused(void **state)
 	assert_null(kmalloc((size_t)PTRDIFF_MAX + 1));
 	assert_null(kmalloc(SIZE_MAX));
 	assert_null(kmalloc((size_t)1 << OS_ADDRESS_BITS));
+	/* Rounded up to frames this is as much; a count of them in 32 bits must not wrap. */
+	assert_null(kmalloc(((size_t)1 << OS_ADDRESS_BITS) - 1));
+	assert_null(kmalloc(((size_t)1 << OS_ADDRESS_BITS) - FRAME_SIZE));
 	assert_null(kmalloc_aligned(1, (size_t)1 << 63));
 	assert_null(kmalloc_aligned((size_t)PTRDIFF_MAX, (size_t)1 << 62));
 	assert_nothing_large();
@@ -130,6 +133,9 @@ static void growing_too_far_is_refused(void **state)
 	assert_null(krealloc(mapped, (size_t)PTRDIFF_MAX + 1));
 	assert_null(krealloc(run, (size_t)1 << OS_ADDRESS_BITS));
 	assert_null(krealloc(mapped, (size_t)1 << OS_ADDRESS_BITS));
+	assert_null(krealloc(run, ((size_t)1 << OS_ADDRESS_BITS) - 1));
+	/* Nor with room to grow: a quarter of this is what would be mapped. */
+	assert_null(krealloc(mapped, ((size_t)1 << OS_ADDRESS_BITS) - FRAME_SIZE));
 	assert_int_equal(ksize(run), MIB);
 	assert_int_equal(ksize(mapped), 40 * MIB);
 	check(run, MIB);
