@@ -7,11 +7,12 @@
  *   os_commit          os.h       mprotect: stops at the first hole
  *   move_out           frame.c    frame_move_out(), forget_frames(); frame_unreserve(), and a later
  *                                 frame_reserve() of the same address, do the same with more time between
+ *   uncommit           frame.c    uncommit_claimed()
  *   foreign            anybody's mmap(), which the kernel may put into a hole
  *
- * Two frames; three threads claim one, commit it and what lies ahead, use it, and move it out or free
- * it. The claim is one step (frame.pml has its steps). The frames ahead are claimed for the time of the
- * call, and where one of them is not to be had, the thread commits its own alone.
+ * Two frames; three threads claim one, commit it and what lies ahead, use it, and move it out, make it
+ * inaccessible, or free it. A claim is one step (frame.pml has its steps). The frames ahead are claimed
+ * for the time of the call; where they are not to be had, the thread commits its own alone.
  *
  * Proved: a frame is accessible when it is used, and the protection of a foreign mapping is left alone.
  */
@@ -146,6 +147,13 @@ inline move_out(f)
 	ok = false
 }
 
+inline uncommit(f)
+{
+	memory[f] = RESERVED;
+	committed[f] = false;
+	used[f] = false
+}
+
 proctype user()
 {
 	byte f, ahead, i;
@@ -163,6 +171,7 @@ proctype user()
 			assert(memory[f] == ACCESSIBLE);
 			if
 			:: move_out(f)
+			:: uncommit(f)
 			:: used[f] = false
 			fi
 		:: else

@@ -105,19 +105,18 @@ class Table:
         guard = body.split("sv_save()")[0]
         return "continue;" not in guard or "/* else */" in guard
 
-    def check_never_blocked(self):
-        """In every state of every process but init, something can be done at once."""
+    def find_blocked(self):
+        """A state of a process other than init in which all depends on the variables."""
         states = {}
         for process, state, at, free in self.transitions:
             if process != ":init:" and process != "init":
                 known = states.setdefault((process, state), [at, False])
                 known[1] = known[1] or free
         blocked = sorted({at for at, free in states.values() if not free})
-        if blocked:
-            raise ModelError("a process could be made to wait at " + ", ".join(blocked))
+        return "a process could be made to wait at " + ", ".join(blocked) if blocked else None
 
-    def check_all_reached(self, output):
-        """Of every line, some copy was reached by some process."""
+    def find_unreached(self, output):
+        """A line of which no copy was reached by any process."""
         unreached, process = set(), None
         for line in output.splitlines():
             if line.startswith("unreached in "):
@@ -130,8 +129,7 @@ class Table:
             process = "init" if process == ":init:" else process
             lines[at] = lines.get(at, False) or (process, state) not in unreached
         missed = sorted(at for at, reached in lines.items() if not reached)
-        if missed:
-            raise ModelError("no run reaches " + ", ".join(missed))
+        return "no run reaches " + ", ".join(missed) if missed else None
 
 
 def check_complete(output):
@@ -150,26 +148,32 @@ def summary(output):
     return "{} states, depth {}, {} MB, {} s".format(*words)
 
 
-def check_outcome(args, output, table):
+def find_error(args, output, table):
+    """What pan, or the table of transitions, has against the model; None: nothing."""
     errors = re.search(r"errors: (\d+)", output)
     if not errors:
         raise ModelError(f"the search came to no result:\n{output}")
-    message = re.search(r"^pan:\d+: (.*)$", output, re.MULTILINE)
-    if args.error:
-        if errors.group(1) == "0":
-            raise ModelError(f"the seeded error was not found; {summary(output)}")
-        if not message or not re.search(args.error, message.group(1)):
-            raise ModelError(f"another error was found than /{args.error}/:\n{output}")
-        print(f"found, as it must be: {message.group(1)}; {summary(output)}")
-        return
     if errors.group(1) != "0":
-        raise ModelError(f"the model has an error: {message.group(1) if message else ''}\n{output}")
+        message = re.search(r"^pan:\d+: (.*)$", output, re.MULTILINE)
+        return message.group(1) if message else "an error without a message"
     check_complete(output)
     if args.search == "progress":
-        table.check_never_blocked()
+        return table.find_blocked()
+    return table.find_unreached(output)
+
+
+def check_outcome(args, output, table):
+    error = find_error(args, output, table)
+    if not args.error:
+        if error:
+            raise ModelError(f"the model has an error: {error}\n{output}")
+        print(f"no error: {summary(output)}")
+    elif not error:
+        raise ModelError(f"the seeded error was not found; {summary(output)}")
+    elif not re.search(args.error, error):
+        raise ModelError(f"another error was found than /{args.error}/: {error}\n{output}")
     else:
-        table.check_all_reached(output)
-    print(f"no error: {summary(output)}")
+        print(f"found, as it must be: {error}; {summary(output)}")
 
 
 def show_trail(args, directory):

@@ -70,6 +70,9 @@ inline count(n)
 	od;
 	skip;
 #endif
+#ifdef MUTANT_BLOCK
+	nr_sections >= n;
+#endif
 	d_step {
 		if
 		:: nr_sections == n -> nr_sections = n + 1
