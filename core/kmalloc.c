@@ -27,10 +27,11 @@ static void *class_alloc(unsigned int i, size_t align)
 {
 	struct thread *t = thread_current();
 	unsigned int first = next_aligned(i, align);
+	struct local_hold hold;
 	void *object;
 
 	for (i = first; t; i = next_aligned(i + 1, align)) {
-		if (cache_try_alloc(t, &kmalloc_caches[i], &object))
+		if (cache_try_alloc(t, &kmalloc_caches[i], &hold, &object))
 			return object;
 		if (i == NR_KMALLOC_CACHES - 1)
 			break;

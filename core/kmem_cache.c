@@ -14,30 +14,48 @@ void cache_shrink_all(void)
 	for_each_cache(s, i) shrink_node(get_node(s));
 }
 
-/* Memory is out: what this thread and the node hold unused may be enough. */
-static bool __refill(struct thread *t, struct kmem_cache *s)
+/* The sheaf is empty. With the lock free: some of it may take it. */
+static void before_refill(struct thread *t)
 {
 	purge_poll();
 	thread_check_fork(t);
 	thread_check_destroyed(t);
-	if (likely(__thread_refill(t, s)))
-		return true;
-	cache_shrink_all();
-	return __thread_refill(t, s);
 }
 
-bool cache_try_alloc(struct thread *t, struct kmem_cache *s, void **object)
+/* The lock is held. */
+static struct free_object *__alloc(struct thread *t, struct kmem_cache *s)
 {
-	struct kmem_cache_cpu *c;
-	struct free_object *fo;
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+	struct free_object *fo = __sheaf_pop(c);
 
-	if (!local_trylock(t, s))
+	return fo || !__thread_refill(t, s) ? fo : __sheaf_pop(c);
+}
+
+static bool try_alloc(struct thread *t, struct kmem_cache *s, struct local_hold *hold,
+		      struct free_object **fo)
+{
+	if (!local_trylock(t, s, hold))
 		return false;
-	c = thread_cpu(t, s->cpu_offset);
-	fo = __sheaf_pop(c);
-	if (!fo && __refill(t, s))
-		fo = __sheaf_pop(c);
-	local_unlock(t, c);
+	*fo = __alloc(t, s);
+	local_unlock(t, thread_cpu(t, s->cpu_offset));
+	return true;
+}
+
+bool cache_try_alloc(struct thread *t, struct kmem_cache *s, struct local_hold *hold,
+		     void **object)
+{
+	struct free_object *fo = NULL;
+
+	if (!thread_cpu(t, s->cpu_offset)->freelist)
+		before_refill(t);
+	if (!try_alloc(t, s, hold, &fo))
+		return false;
+	if (unlikely(!fo)) {
+		/* Memory is out: what this thread and the node hold unused may be enough. */
+		cache_shrink_all();
+		if (!try_alloc(t, s, hold, &fo))
+			return false;
+	}
 	*object = fo ? free_object_start(s, fo) : NULL;
 	return true;
 }
@@ -63,15 +81,20 @@ void *cache_alloc_shared(struct kmem_cache *s)
 void *cache_alloc(struct kmem_cache *s)
 {
 	struct thread *t = thread_current();
+	struct local_hold hold;
 	void *object;
 
-	return t && cache_try_alloc(t, s, &object) ? object : cache_alloc_shared(s);
+	return t && cache_try_alloc(t, s, &hold, &object) ? object : cache_alloc_shared(s);
 }
 
 void slab_free_full(struct thread *t, struct kmem_cache *s)
 {
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+	struct local_hold hold;
+
+	local_hold(s, c, &hold);
 	__thread_flush_sheaf(t, s);
-	local_unlock(t, thread_cpu(t, s->cpu_offset));
+	local_unlock(t, c);
 	purge_poll();
 }
 
@@ -106,6 +129,7 @@ void slab_free(struct slab *slab, void *p)
 {
 	struct kmem_cache *s = slab->cache;
 	struct free_object *fo = object_to_free(s, p);
+	struct local_hold hold;
 	struct thread *t;
 
 	if (unlikely(!slab_object_ok(slab, (uintptr_t)p - slab->base))) {
@@ -117,7 +141,7 @@ void slab_free(struct slab *slab, void *p)
 		return;
 	}
 	t = thread_current();
-	if (!t || !local_trylock(t, s)) {
+	if (!t || !local_trylock(t, s, &hold)) {
 		free_nested(slab, fo);
 		return;
 	}

@@ -16,7 +16,9 @@ static inline struct free_object *__sheaf_pop(struct kmem_cache_cpu *c)
 
 	if (unlikely(!fo))
 		return NULL;
+	/* In this order: should it end in between, the object is lost and nothing else. */
 	c->freelist = fo->next;
+	barrier();
 	c->room++;
 	fo->mark = NULL;
 	return fo;
@@ -27,12 +29,18 @@ static inline bool __sheaf_push(struct kmem_cache_cpu *c, struct free_object *fo
 {
 	fo->next = c->freelist;
 	fo->mark = slab;
+	barrier();
 	c->freelist = fo;
+	barrier();
 	return --c->room == 0;
 }
 
-/* An object of s from the thread's slabs, NULL where memory is out. False: the lock is held. */
-bool cache_try_alloc(struct thread *t, struct kmem_cache *s, void **object);
+/*
+ * An object of s from the thread's slabs, NULL where memory is out. False: the lock is held. `hold` is the
+ * caller's, as near to its own entry as can be: see local_lock.h.
+ */
+bool cache_try_alloc(struct thread *t, struct kmem_cache *s, struct local_hold *hold,
+		     void **object);
 /* The same without the thread: from a slab of the node's list, or a new one, which goes back there. */
 void *cache_alloc_shared(struct kmem_cache *s);
 /* Either of the two. */

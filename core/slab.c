@@ -101,8 +101,10 @@ struct slab *new_slab(struct kmem_cache *s, struct thread *owner)
 	slab->base = (uintptr_t)base;
 	slab_set_owner(slab, owner);
 	slab_set_tails(slab, FRAME_TAIL);
-	slab->kind = FRAME_SLAB;
 	atomic_fetch_add_explicit(&s->nr_slabs, 1, memory_order_relaxed);
+	/* From here on it can be found, and mended, should this call never return. */
+	barrier();
+	slab->kind = FRAME_SLAB;
 	slab_set_state(slab, SLAB_OWNED);
 	return slab;
 }
@@ -146,6 +148,7 @@ static void __slab_carve(struct slab *slab)
 		link = &fo->next;
 	}
 	*link = NULL;
+	barrier();
 	slab->carved += n;
 	__atomic_store_n(&slab->limit, slab->carved * s->residue, __ATOMIC_RELAXED);
 }
@@ -168,6 +171,7 @@ uint32_t __slab_collect(struct slab *slab)
 		for (last = first; last->next; last = last->next)
 			;
 		last->next = slab->freelist;
+		barrier();
 	}
 	slab->freelist = first;
 	slab->inuse -= old.count;
@@ -186,10 +190,30 @@ uint32_t __slab_take(struct slab *slab, uint32_t want, struct free_object **list
 		return 0;
 	for (; n < want && last->next; n++)
 		last = last->next;
+	/* In this order: where it ends in between, *list is to be cut where slab->freelist begins. */
+	barrier();
 	slab->freelist = last->next;
+	barrier();
 	last->next = NULL;
 	slab->inuse += n;
 	return n;
+}
+
+void __slab_recover(struct slab *slab)
+{
+	const struct kmem_cache *s = slab->cache;
+	const struct free_object *fo = slab->freelist;
+	uint32_t n = 0;
+
+	if (remote_load(slab, memory_order_acquire).state == SLAB_FREE)
+		slab_set_state(slab, SLAB_OWNED);
+	/* A freelist is carved only where there is none. */
+	if (fo && ((uintptr_t)fo - s->offset - slab->base) / s->size >= slab->carved)
+		slab->freelist = NULL;
+	for (fo = slab->freelist; fo; fo = fo->next)
+		n++;
+	slab->inuse = slab->carved - n;
+	__atomic_store_n(&slab->limit, slab->carved * s->residue, __ATOMIC_RELAXED);
 }
 
 /* Will the slab have no object in use when `count` more are on its remote list? Nobody's inuse is const. */

@@ -58,6 +58,7 @@ uint32_t __slab_take(struct slab *slab, uint32_t want, struct free_object **list
 static inline void __slab_put(struct slab *slab, struct free_object *fo)
 {
 	fo->next = slab->freelist;
+	barrier();
 	slab->freelist = fo;
 	slab->inuse--;
 }
@@ -74,6 +75,12 @@ static inline bool slab_has_remote(struct slab *slab)
 	r.word = atomic_load_explicit(&slab->remote, memory_order_relaxed);
 	return r.head != 0;
 }
+
+/*
+ * Makes a slab whole whose owner was stopped for good in the middle of one of these calls: counts what is
+ * free, and drops what was not yet carved to its end.
+ */
+void __slab_recover(struct slab *slab);
 
 enum free_result {
 	FREE_PUSHED,  /* onto the remote list */

@@ -9,7 +9,7 @@
  *
  * After fork the child has one thread, but the records of all. A page that the kernel wipes in the child
  * tells, at the next slow path of the thread that forked, which the kernel made the first of its process.
- * It flushes the records that threads of another process claimed, save the caches whose lock was held.
+ * It flushes the records that threads of another process claimed, and mends what they were in the middle of.
  * The page's second word is the first process that claimed a record since: a vfork child, which has its
  * own number but its parent's memory, must not take that for its own. No atfork handler is needed, and _Fork() and clone() are covered;
  * vfork() shares memory, and the page.
@@ -94,28 +94,6 @@ static struct thread *thread_claim(void)
 	return t;
 }
 
-/* Does a frame that never returned hold one of its locks? */
-static bool has_held_lock(struct thread *t)
-{
-	const struct kmem_cache *s;
-
-	for_each_cache(s, i)
-	{
-		uintptr_t lock = thread_cpu(t, s->cpu_offset)->local_lock;
-
-		if (lock && lock != (uintptr_t)t)
-			return true;
-	}
-	return false;
-}
-
-/* The record of an ended thread, flushed, for the next one. With a dead class it would be no use to it. */
-static void thread_pass_on(struct thread *t)
-{
-	if (!has_held_lock(t))
-		frame_stack_push(&ended, virt_to_slab(t));
-}
-
 static void thread_exit_hook(void *arg)
 {
 	thread_exit(arg);
@@ -154,10 +132,17 @@ struct thread *thread_current(void)
 	return t;
 }
 
+/* 0: the thread never used the cache. */
+static bool has_used(struct thread *t, const struct kmem_cache *s)
+{
+	return thread_cpu(t, s->cpu_offset)->local_lock != 0;
+}
+
 void thread_flush(struct thread *t, struct kmem_cache *s)
 {
-	/* 0: the thread never used the cache. */
-	if (!thread_cpu(t, s->cpu_offset)->local_lock || !local_trylock(t, s))
+	struct local_hold hold;
+
+	if (!has_used(t, s) || !local_trylock(t, s, &hold))
 		return;
 	__thread_flush(t, s);
 	local_unlock(t, thread_cpu(t, s->cpu_offset));
@@ -168,6 +153,23 @@ void thread_flush_all(struct thread *t)
 	struct kmem_cache *s;
 
 	for_each_cache(s, i) thread_flush(t, s);
+}
+
+/* The record of a thread that runs no more, for the next one. Whatever it was in the middle of is over. */
+static void thread_pass_on(struct thread *t)
+{
+	struct kmem_cache *s;
+	struct local_hold hold;
+
+	for_each_cache(s, i)
+	{
+		if (!has_used(t, s))
+			continue;
+		local_seize(t, s, &hold);
+		__thread_flush(t, s);
+		local_unlock(t, thread_cpu(t, s->cpu_offset));
+	}
+	frame_stack_push(&ended, virt_to_slab(t));
 }
 
 void thread_check_destroyed(struct thread *t)
@@ -212,6 +214,7 @@ racy_reader bool thread_has_free(const struct kmem_cache *s, const struct free_o
 		struct kmem_cache_lists *l = thread_lists(t, s);
 
 		if (freelist_has(thread_cpu(t, s->cpu_offset)->freelist, fo, s->sheaf) ||
+		    freelist_has(l->moving, fo, s->sheaf) ||
 		    freelist_has(l->flushing, fo, s->sheaf))
 			return true;
 	}
@@ -232,7 +235,6 @@ static void thread_take_over(const struct thread *self, int pid)
 		    atomic_load_explicit(&t->pid, memory_order_relaxed) == pid ||
 		    !atomic_compare_exchange_strong(&t->state, &live, THREAD_ENDED))
 			continue;
-		thread_flush_all(t);
 		thread_pass_on(t);
 	}
 }
@@ -259,7 +261,6 @@ void thread_exit(struct thread *t)
 	thread_check_fork(t);
 	current_thread = &thread_gone;
 	barrier();
-	thread_flush_all(t);
 	atomic_store_explicit(&t->state, THREAD_ENDED, memory_order_relaxed);
 	thread_pass_on(t);
 }

@@ -1,20 +1,11 @@
 /*
  * A thread's slabs and their local_lock; a thread's beginning and end. Layer: thread, over node. Called
  * by kmem_cache and kmalloc.
- *
- * local_lock. One word per thread and cache, free when it equals the address of the thread's record,
- * else the stack pointer of who holds it. Only the thread itself and the signal handlers on it ever
- * look: a plain load, compare and store, and a compiler barrier. A handler that runs between compare
- * and store has released the lock again when the interrupted code goes on. Nobody waits for it: who
- * finds it held goes to another cache, or to the slab's remote list.
- *
- * A thread that has no record yet, or none any more, points to a record that is all zero: its lock
- * words read "held", and the slow path finds out why. So the fast path has no branch for it.
  */
 #ifndef USLUB_THREAD_H
 #define USLUB_THREAD_H
 
-#include "types.h"
+#include "local_lock.h"
 
 /* thread_fresh: has not allocated yet; thread_gone: past its destructors. Both are never written. */
 extern struct thread thread_fresh __attribute__((visibility("hidden")));
@@ -33,36 +24,8 @@ static inline struct kmem_cache_lists *thread_lists(struct thread *t, const stru
 	return (struct kmem_cache_lists *)((char *)t + s->lists_offset);
 }
 
-static inline bool local_lock_is_locked(const struct thread *t, const struct kmem_cache_cpu *c)
-{
-	return c->local_lock != (uintptr_t)t;
-}
-
-static inline void local_lock(struct kmem_cache_cpu *c)
-{
-#if defined(__x86_64__)
-	/* One store of the register; through a variable it would be two instructions. */
-	__asm__ volatile("movq %%rsp, %0" : "=m"(c->local_lock) : : "memory");
-#else
-	uintptr_t sp;
-
-	__asm__ volatile("mov %0, sp" : "=r"(sp));
-	c->local_lock = sp;
-	barrier();
-#endif
-}
-
-static inline void local_unlock(struct thread *t, struct kmem_cache_cpu *c)
-{
-	barrier();
-	c->local_lock = (uintptr_t)t;
-}
-
 /* The thread's record, made where it has none. NULL: out of memory, or the thread is past its end. */
 struct thread *thread_current(void);
-
-/* Takes the lock, and sets the slot up at the thread's first use of the cache; false: held. */
-bool local_trylock(struct thread *t, const struct kmem_cache *s);
 
 /* Fills the empty sheaf: the slow path of allocation. False: out of memory. */
 bool __thread_refill(struct thread *t, struct kmem_cache *s);
@@ -71,6 +34,14 @@ void __thread_flush_sheaf(struct thread *t, struct kmem_cache *s);
 /* Gives up all that the thread has of the cache; thread_flush(): unless its lock is held. */
 void __thread_flush(struct thread *t, struct kmem_cache *s);
 void thread_flush(struct thread *t, struct kmem_cache *s);
+/*
+ * A holder of the lock has gone in the middle of something: makes sheaf, slabs and lists whole again.
+ * `abandoned`: the lock was still held, so that nothing has changed since. Loses what was in the holder's
+ * hands at most.
+ */
+void __thread_recover(struct thread *t, struct kmem_cache *s, bool abandoned);
+/* Puts l->flushing away to the slabs. */
+void __thread_put_all(struct thread *t, struct kmem_cache *s);
 
 /* In the child of a fork, by who forked: flushes the records of the threads that it does not have. */
 void thread_check_fork(struct thread *t);

@@ -20,21 +20,6 @@
 /* Full slabs looked at for remote frees before a new slab is made. */
 #define SCAN_FULL 4U
 
-bool local_trylock(struct thread *t, const struct kmem_cache *s)
-{
-	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
-
-	if (c->local_lock != (uintptr_t)t && c->local_lock != 0)
-		return false;
-	local_lock(c);
-	/* Only now: a handler before the lock was taken may have set up the slot. */
-	if (!c->slab) {
-		c->room = s->sheaf;
-		c->slab = &slab_none;
-	}
-	return true;
-}
-
 /* Frames on the lists of a thread, of all its caches: 4 MiB; 32 while nobody else could use them. */
 #define MAX_OWNED 64
 #define MAX_OWNED_ALONE 512
@@ -52,31 +37,33 @@ static bool owns_too_much(struct thread *t)
 	return owned > MAX_OWNED && (owned > MAX_OWNED_ALONE || !thread_is_alone());
 }
 
-static bool should_keep_empty(const struct kmem_cache_lists *l)
+static bool should_keep_empty(const struct kmem_cache_cpu *c)
 {
-	return l->nr_empty < MAX_EMPTY;
+	return c->nr_empty < MAX_EMPTY;
 }
 
-static void __del_partial(struct thread *t, struct kmem_cache_lists *l, struct slab *slab)
+static void __del_partial(struct thread *t, struct kmem_cache *s, struct slab *slab)
 {
-	slab_list_del(&l->partial, slab);
+	slab_list_del(&thread_lists(t, s)->partial, slab);
 	slab->list = LIST_NONE;
 	count_owned(t, -(int32_t)slab->nr_frames);
 	if (slab->inuse == 0)
-		l->nr_empty--;
+		thread_cpu(t, s->cpu_offset)->nr_empty--;
 }
 
-static void __del_full(struct thread *t, struct kmem_cache_lists *l, struct slab *slab)
+static void __del_full(struct thread *t, struct kmem_cache *s, struct slab *slab)
 {
-	slab_list_del(&l->full, slab);
+	slab_list_del(&thread_lists(t, s)->full, slab);
 	slab->list = LIST_NONE;
 	count_owned(t, -(int32_t)slab->nr_frames);
 }
 
-static void __add_partial(struct thread *t, struct kmem_cache *s, struct kmem_cache_lists *l,
-			  struct slab *slab)
+static void __add_partial(struct thread *t, struct kmem_cache *s, struct slab *slab)
 {
-	if (slab->inuse == 0 && !should_keep_empty(l)) {
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+	struct kmem_cache_lists *l = thread_lists(t, s);
+
+	if (slab->inuse == 0 && !should_keep_empty(c)) {
 		discard_slab(slab);
 		return;
 	}
@@ -84,61 +71,64 @@ static void __add_partial(struct thread *t, struct kmem_cache *s, struct kmem_ca
 	slab_list_add_head(&l->partial, slab);
 	count_owned(t, (int32_t)slab->nr_frames);
 	if (slab->inuse == 0)
-		l->nr_empty++;
+		c->nr_empty++;
 	if (owns_too_much(t)) {
 		slab = l->partial->prev;
-		__del_partial(t, l, slab);
+		__del_partial(t, s, slab);
 		put_slab(get_node(s), slab);
 	}
 }
 
 /* A full slab that remote frees have reached. */
-static bool __collect_full(struct thread *t, struct kmem_cache_lists *l, struct slab *slab)
+static bool __collect_full(struct thread *t, struct kmem_cache *s, struct slab *slab)
 {
 	if (!slab_has_remote(slab) || !__slab_collect(slab))
 		return false;
-	__del_full(t, l, slab);
+	__del_full(t, s, slab);
 	return true;
 }
 
-static void __add_full(struct thread *t, struct kmem_cache *s, struct kmem_cache_lists *l,
-		       struct slab *slab)
+static void __add_full(struct thread *t, struct kmem_cache *s, struct slab *slab)
 {
+	struct kmem_cache_lists *l = thread_lists(t, s);
+
 	slab->list = LIST_FULL;
 	slab_list_add_tail(&l->full, slab);
 	count_owned(t, (int32_t)slab->nr_frames);
 	if (!owns_too_much(t))
 		return;
 	slab = l->full;
-	if (__collect_full(t, l, slab)) {
-		__add_partial(t, s, l, slab);
+	if (__collect_full(t, s, slab)) {
+		__add_partial(t, s, slab);
 		return;
 	}
-	__del_full(t, l, slab);
+	__del_full(t, s, slab);
 	put_slab(get_node(s), slab);
 }
 
-static struct slab *__scan_full(struct thread *t, struct kmem_cache_lists *l)
+static struct slab *__scan_full(struct thread *t, struct kmem_cache *s)
 {
+	struct kmem_cache_lists *l = thread_lists(t, s);
+
 	for (unsigned int i = 0; i < SCAN_FULL && l->full; i++) {
 		struct slab *slab = l->full;
 
-		if (__collect_full(t, l, slab))
+		if (__collect_full(t, s, slab))
 			return slab;
 		l->full = slab->next;
 	}
 	return NULL;
 }
 
-static struct slab *__next_slab(struct thread *t, struct kmem_cache *s, struct kmem_cache_lists *l)
+static struct slab *__next_slab(struct thread *t, struct kmem_cache *s)
 {
-	struct slab *slab = l->partial;
+	struct slab *slab = thread_lists(t, s)->partial;
 
 	if (slab) {
-		__del_partial(t, l, slab);
+		__del_partial(t, s, slab);
 		return slab;
 	}
-	slab = __scan_full(t, l);
+	slab = __scan_full(t, s);
 	if (slab)
 		return slab;
 	slab = get_partial(get_node(s));
@@ -149,57 +139,84 @@ static struct slab *__next_slab(struct thread *t, struct kmem_cache *s, struct k
 	return new_slab(s, t);
 }
 
-bool __thread_refill(struct thread *t, struct kmem_cache *s)
+/* What has been moved, whole and nobody else's, becomes the sheaf. */
+static void __give(struct kmem_cache_cpu *c, struct kmem_cache_lists *l, uint32_t room)
+{
+	c->room = room;
+	c->stage = STAGE_GIVING;
+	barrier();
+	c->freelist = l->moving;
+	barrier();
+	l->moving = NULL;
+	barrier();
+	c->stage = STAGE_NONE;
+}
+
+static bool __refill_from(struct thread *t, struct kmem_cache *s, struct slab *slab)
 {
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 	struct kmem_cache_lists *l = thread_lists(t, s);
+	uint32_t n = __slab_take(slab, s->sheaf / 2, &l->moving);
 
+	if (n)
+		__give(c, l, s->sheaf - n);
+	return n != 0;
+}
+
+bool __thread_refill(struct thread *t, struct kmem_cache *s)
+{
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+
+	c->stage = STAGE_MINE;
+	barrier();
 	for (;;) {
 		struct slab *slab = c->slab;
 
 		if (slab != &slab_none) {
-			uint32_t n = __slab_take(slab, s->sheaf / 2, &c->freelist);
-
-			c->room -= n;
-			if (n)
+			if (__refill_from(t, s, slab))
 				return true;
 			c->slab = &slab_none;
-			__add_full(t, s, l, slab);
+			__add_full(t, s, slab);
 		}
-		slab = __next_slab(t, s, l);
+		slab = __next_slab(t, s);
 		if (!slab)
-			return false;
+			break;
 		c->slab = slab;
 	}
+	barrier();
+	c->stage = STAGE_NONE;
+	return false;
 }
 
-static void __empty_partial(struct thread *t, struct kmem_cache_lists *l, struct slab *slab)
+static void __empty_partial(struct thread *t, struct kmem_cache *s, struct slab *slab)
 {
-	if (should_keep_empty(l)) {
-		l->nr_empty++;
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+
+	if (should_keep_empty(c)) {
+		c->nr_empty++;
 		return;
 	}
-	slab_list_del(&l->partial, slab);
+	slab_list_del(&thread_lists(t, s)->partial, slab);
 	slab->list = LIST_NONE;
 	count_owned(t, -(int32_t)slab->nr_frames);
 	discard_slab(slab);
 }
 
 /* Into a slab of the thread's own. */
-static void __put_local(struct thread *t, struct kmem_cache *s, struct kmem_cache_lists *l,
-			struct slab *slab, struct free_object *fo)
+static void __put_local(struct thread *t, struct kmem_cache *s, struct slab *slab,
+			struct free_object *fo)
 {
 	__slab_put(slab, fo);
 	switch ((enum slab_list)slab->list) {
 	case LIST_NONE: /* the current one */
 		break;
 	case LIST_FULL:
-		__del_full(t, l, slab);
-		__add_partial(t, s, l, slab);
+		__del_full(t, s, slab);
+		__add_partial(t, s, slab);
 		break;
 	case LIST_PARTIAL:
 		if (slab->inuse == 0)
-			__empty_partial(t, l, slab);
+			__empty_partial(t, s, slab);
 		break;
 	}
 }
@@ -211,8 +228,9 @@ static void __adopt(struct thread *t, struct kmem_cache *s, struct slab *slab,
 	chain->last->next = NULL;
 	slab->freelist = chain->first;
 	slab->inuse = slab->objects - chain->count;
+	barrier();
 	slab_set_owner(slab, t);
-	__add_partial(t, s, thread_lists(t, s), slab);
+	__add_partial(t, s, slab);
 }
 
 static void __put_remote(struct thread *t, struct kmem_cache *s, struct slab *slab,
@@ -243,19 +261,22 @@ static void chain_take(struct free_object **list, struct slab *slab, struct free
 		chain->count++;
 		fo = fo->next;
 	} while (fo && slab_of(fo) == slab);
+	barrier();
 	*list = fo;
 }
 
-/* Puts l->flushing away. What is not yet put away stays there, should this never come to its end. */
-static void __put_all(struct thread *t, struct kmem_cache *s, struct kmem_cache_lists *l)
+void __thread_put_all(struct thread *t, struct kmem_cache *s)
 {
+	struct kmem_cache_lists *l = thread_lists(t, s);
+
 	while (l->flushing) {
 		struct free_object *fo = l->flushing;
 		struct slab *slab = slab_of(fo);
 
 		if (load_folded(slab->owner) == t) {
 			l->flushing = fo->next;
-			__put_local(t, s, l, slab, fo);
+			barrier();
+			__put_local(t, s, slab, fo);
 		} else {
 			struct free_chain chain;
 
@@ -265,18 +286,39 @@ static void __put_all(struct thread *t, struct kmem_cache *s, struct kmem_cache_
 	}
 }
 
+/* Takes the whole sheaf: l->moving has it, and it is nobody else's. */
+static void __take_sheaf(struct kmem_cache_cpu *c, struct kmem_cache_lists *l)
+{
+	c->stage = STAGE_TAKING;
+	barrier();
+	l->moving = c->freelist;
+	barrier();
+	c->freelist = NULL;
+	/* So that frees of a call that found the lock free before it was abandoned here come by soon. */
+	c->room = 1;
+	barrier();
+	c->stage = STAGE_MINE;
+	barrier();
+}
+
 void __thread_flush_sheaf(struct thread *t, struct kmem_cache *s)
 {
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 	struct kmem_cache_lists *l = thread_lists(t, s);
-	struct free_object *last = c->freelist;
+	struct free_object *last;
+	uint32_t keep = 1;
 
-	for (uint32_t keep = s->sheaf / 2; --keep;)
+	__take_sheaf(c, l);
+	for (last = l->moving; last && last->next && keep < s->sheaf / 2; keep++)
 		last = last->next;
-	l->flushing = last->next;
-	last->next = NULL;
-	c->room = s->sheaf - s->sheaf / 2;
-	__put_all(t, s, l);
+	if (last) {
+		l->flushing = last->next;
+		barrier();
+		last->next = NULL;
+		barrier();
+	}
+	__thread_put_all(t, s);
+	__give(c, l, s->sheaf - keep);
 }
 
 void __thread_flush(struct thread *t, struct kmem_cache *s)
@@ -285,20 +327,24 @@ void __thread_flush(struct thread *t, struct kmem_cache *s)
 	struct kmem_cache_lists *l = thread_lists(t, s);
 	struct slab *slab;
 
-	l->flushing = c->freelist;
-	c->freelist = NULL;
+	__take_sheaf(c, l);
+	l->flushing = l->moving;
+	barrier();
+	l->moving = NULL;
 	c->room = s->sheaf;
-	__put_all(t, s, l);
+	__thread_put_all(t, s);
 	slab = c->slab;
 	c->slab = &slab_none;
 	if (slab != &slab_none)
 		put_slab(get_node(s), slab);
 	while ((slab = l->partial)) {
-		__del_partial(t, l, slab);
+		__del_partial(t, s, slab);
 		put_slab(get_node(s), slab);
 	}
 	while ((slab = l->full)) {
-		__del_full(t, l, slab);
+		__del_full(t, s, slab);
 		put_slab(get_node(s), slab);
 	}
+	barrier();
+	c->stage = STAGE_NONE;
 }

@@ -190,13 +190,25 @@ struct kmem_cache {
 	_Atomic uint32_t nr_slabs;    /* of user caches, whose slot is free again at 0 */
 };
 
+/*
+ * How far a slow path is. It can end at any instruction, if a handler jumps out of it; whoever has the lock
+ * next finds by the stage what kmem_cache_lists->moving is worth.
+ */
+enum cpu_stage {
+	STAGE_NONE,   /* sheaf, slabs and lists are whole */
+	STAGE_TAKING, /* moving is being taken from the sheaf: the sheaf may still have it */
+	STAGE_MINE,   /* moving is nobody else's; it may run on into a list it is being cut from */
+	STAGE_GIVING, /* moving is being put into the sheaf, which may have it already */
+};
+
 /* What a thread has of a cache; the fast path's part. Zero until the thread first uses the cache. */
 struct kmem_cache_cpu {
-	uintptr_t
-		local_lock; /* == address of the thread: free; else the holder's stack pointer, or 0 */
+	uintptr_t local_lock;	      /* see local_lock.h; == address of the thread: free */
 	struct free_object *freelist; /* under local_lock; the sheaf */
 	struct slab *slab; /* under local_lock; the sheaf is filled from it; slab_none: none */
 	uint32_t room;	   /* under local_lock; objects that the sheaf can still take, never 0 */
+	uint16_t nr_empty; /* under local_lock; partial slabs with no object in use */
+	uint8_t stage;	   /* under local_lock; enum cpu_stage */
 };
 
 /* The slow path's part. All under the local_lock; the lists are circular and go through slab->next. */
@@ -204,9 +216,8 @@ struct kmem_cache_lists {
 	struct slab *partial; /* have free objects; the first is used next */
 	struct slab
 		*full; /* kept although full, so that local frees need no CAS; the oldest first */
-	struct free_object
-		*flushing; /* what a flush has taken from the sheaf and not yet put away */
-	uint32_t nr_empty; /* partial ones with no object in use */
+	struct free_object *moving; /* on its way into the sheaf, or out of it */
+	struct free_object *flushing; /* what a flush has not yet put away */
 };
 
 #define NR_KMALLOC_CACHES 72
@@ -226,6 +237,7 @@ struct thread {
 	_Atomic int pid;	 /* owner; the process in which it was claimed */
 	uint32_t hooked;	 /* owner; thread_exit() will be called */
 	uint32_t destroyed_seen; /* owner; destroyed caches that it has flushed, as counted */
+	uint32_t sightings;	 /* owner; of held locks */
 
 	struct kmem_cache_cpu cpu[NR_KMALLOC_CACHES] cacheline_aligned;
 	struct kmem_cache_lists lists[NR_KMALLOC_CACHES];

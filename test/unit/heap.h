@@ -76,13 +76,16 @@ static inline uint32_t list_length(const struct free_object *list)
 	return n;
 }
 
-/* As a frame would that is interrupted, until drop_lock(). */
-static inline void hold_lock(const struct kmem_cache *s)
+/* As a frame would that is interrupted, until drop_lock(); it stands on another stack than the test. */
+static inline void hold_lock(struct kmem_cache *s)
 {
-	must(thread_current() && local_trylock(current_thread, s));
+	static struct local_hold holds[sizeof(struct thread) / sizeof(struct kmem_cache_cpu)];
+	struct local_hold *hold = &holds[s->cpu_offset / sizeof(struct kmem_cache_cpu)];
+
+	must(thread_current() && local_trylock(current_thread, s, hold));
 }
 
-static inline void drop_lock(const struct kmem_cache *s)
+static inline void drop_lock(struct kmem_cache *s)
 {
 	local_unlock(current_thread, own_cpu(s));
 }

@@ -22,7 +22,7 @@ const char *__asan_default_options(void)
 struct parked {
 	void *objects[PER_THREAD];
 	struct thread *record;
-	const struct kmem_cache *busy; /* whose lock it holds while it stands */
+	struct kmem_cache *busy; /* whose lock it holds while it stands */
 };
 
 static struct parked parked[NR_PARKED];
@@ -50,7 +50,7 @@ static void *park(void *arg)
 	return NULL;
 }
 
-static void park_threads(const struct kmem_cache *busy)
+static void park_threads(struct kmem_cache *busy)
 {
 	pthread_barrier_init(&arrive, NULL, NR_PARKED + 1);
 	pthread_barrier_init(&leave, NULL, NR_PARKED + 1);
@@ -77,7 +77,7 @@ static void assert_good(const struct child *child)
 }
 
 /* Forks while the threads stand. What the child did is to be judged when they are gone. */
-static const struct child *run_beside_parked(const struct kmem_cache *busy, void (*fn)(void *),
+static const struct child *run_beside_parked(struct kmem_cache *busy, void (*fn)(void *),
 					     void *arg)
 {
 	static struct child child;
@@ -143,7 +143,7 @@ static void a_child_takes_over(void **state)
 
 static void work_without_the_busy(void *arg)
 {
-	const struct kmem_cache *busy = arg;
+	struct kmem_cache *busy = arg;
 	void *objects[100];
 
 	for (unsigned int i = 0; i < 100; i++)

@@ -23,7 +23,7 @@ static enum slab_state state_of(const void *p)
 	return remote(p).state;
 }
 
-static void set_all_locks(void (*set)(const struct kmem_cache *))
+static void set_all_locks(void (*set)(struct kmem_cache *))
 {
 	for (uint32_t i = 0; i < NR_KMALLOC_CACHES; i++)
 		set(&kmalloc_caches[i]);

@@ -1,0 +1,112 @@
+/*
+ * The slow side of local_lock: taking it, and telling whether its holder is still there. Layer: thread;
+ * see local_lock.h.
+ */
+#include "local_lock.h"
+#include "slab.h"
+#include "thread.h"
+
+#define HOLD_SLOW 1U
+#define HOLD_SEEN 2U
+#define HOLD_FAR 4U
+#define HOLD_TAGS (HOLD_SLOW | HOLD_SEEN | HOLD_FAR)
+
+/* Taken on the stack below the caller's frames, so that what lies there is known to be dead. */
+#define OWN_STACK 384
+/*
+ * The call that looks was entered above its struct local_hold, and what it interrupted, if anything, is
+ * above the entry by a red zone at least: even where a debugger made the call.
+ */
+#define RED_ZONE 128
+#define SIGHTINGS 64U
+
+static noinline bool is_in_own_frames(uintptr_t at, const struct local_hold *hold)
+{
+	char below[OWN_STACK];
+
+	__asm__ volatile("" : : "r"(below) : "memory");
+	return at - (uintptr_t)below < (uintptr_t)hold + RED_ZONE - (uintptr_t)below;
+}
+
+#if defined(__x86_64__) && defined(__OPTIMIZE__)
+/* A call's return address stands at the stack pointer of the fast path; a test reads the instructions. */
+static bool has_changed(struct kmem_cache_cpu *c, uintptr_t word, uintptr_t sp)
+{
+	uintptr_t found = *(volatile uintptr_t *)sp * UINT64_C(0x9E3779B97F4A7C15);
+	uintptr_t print = found >> OS_ADDRESS_BITS << OS_ADDRESS_BITS;
+
+	static_assert(OS_ADDRESS_BITS <= 48, "room for a print of 16 bits");
+	if (word & HOLD_SEEN)
+		return (word >> OS_ADDRESS_BITS) != (print >> OS_ADDRESS_BITS);
+	/* Unless a handler has found the holder gone by now. */
+	__atomic_compare_exchange_n(&c->local_lock, &word, sp | HOLD_SEEN | print, false,
+				    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	return false;
+}
+#else
+static bool has_changed(struct kmem_cache_cpu *c, uintptr_t word, uintptr_t sp)
+{
+	(void)c;
+	(void)word;
+	(void)sp;
+	return false;
+}
+#endif
+
+static bool holder_is_gone(struct thread *t, struct kmem_cache_cpu *c, uintptr_t word,
+			   const struct local_hold *hold)
+{
+	uintptr_t at = word & ((UINT64_C(1) << OS_ADDRESS_BITS) - 1) & ~(uintptr_t)HOLD_TAGS;
+
+	if (!(word & HOLD_FAR) && is_in_own_frames(at, hold))
+		return true;
+	if (++t->sightings % SIGHTINGS)
+		return false;
+	if (!os_is_readable((void *)at))
+		return true;
+	if (word & HOLD_SLOW)
+		return ((volatile struct local_hold *)at)->cpu != c;
+	return has_changed(c, word, at);
+}
+
+void local_hold(const struct kmem_cache *s, struct kmem_cache_cpu *c, struct local_hold *hold)
+{
+	hold->cpu = c;
+	barrier();
+	c->local_lock = (uintptr_t)hold | HOLD_SLOW | (s->ctor ? HOLD_FAR : 0);
+	barrier();
+}
+
+static void take(struct thread *t, struct kmem_cache *s, struct local_hold *hold, bool abandoned)
+{
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+
+	local_hold(s, c, hold);
+	/* Only now: a handler before the lock was taken may have set up the slot. */
+	if (unlikely(!c->slab)) {
+		c->room = s->sheaf;
+		barrier();
+		c->slab = &slab_none;
+	}
+	if (unlikely(abandoned || c->stage != STAGE_NONE))
+		__thread_recover(t, s, abandoned);
+}
+
+bool local_trylock(struct thread *t, struct kmem_cache *s, struct local_hold *hold)
+{
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+	uintptr_t word = *(volatile uintptr_t *)&c->local_lock;
+	bool held = word != (uintptr_t)t && word != 0;
+
+	if (unlikely(held) && !holder_is_gone(t, c, word, hold))
+		return false;
+	take(t, s, hold, held);
+	return true;
+}
+
+void local_seize(struct thread *t, struct kmem_cache *s, struct local_hold *hold)
+{
+	uintptr_t word = thread_cpu(t, s->cpu_offset)->local_lock;
+
+	take(t, s, hold, word != (uintptr_t)t && word != 0);
+}

@@ -1,0 +1,77 @@
+/*
+ * local_lock: one word per thread and cache. Layer: thread. Called by thread, kmem_cache and kmalloc.
+ *
+ * Only the thread itself and the signal handlers on it ever look: a plain load, compare and store, and a
+ * compiler barrier. A handler that runs between compare and store has released the lock again when the
+ * interrupted code goes on. Nobody waits for it: who finds it held goes to another cache, or to the
+ * slab's remote list.
+ *
+ *   the word              who holds it
+ *   the thread's address  nobody
+ *   0                     nobody: the thread has not used the cache; or it is a record of zeros
+ *   sp                    the fast path, whose stack pointer this is
+ *   sp | SEEN | print     the same; a nested call has noted a print of what stands at sp
+ *   hold | SLOW [| FAR]   a slow path; hold points to its struct local_hold
+ *
+ * A thread that has no record yet, or none any more, points to a record that is all zero: its lock
+ * words read "held", and the slow path finds out why. So the fast path has no branch for it.
+ *
+ * Abandoned holders. A handler that never returns (siglongjmp, an exception, cancellation) leaves the word
+ * behind. Whoever finds the lock held looks whether the holder can still be there:
+ *  1. The holder's stack pointer lies in memory that the looking frames themselves occupy: what lives
+ *     there now is not the holder. True on any stack, and nothing need be known of it. FAR, for caches
+ *     whose constructor may call back from under the lock, excludes this rule.
+ *  2. What a living frame never changes has changed: a slow path's struct local_hold no longer names the
+ *     cache; or, on x86-64, the word at a fast path's stack pointer (its return address) differs from
+ *     the print. Looked at once in SIGHTINGS times, for it takes a system call to read it safely.
+ * All else is unknown, and unknown is held. The next owner of the lock mends what was left in the middle
+ * (thread_recover.c).
+ */
+#ifndef USLUB_LOCAL_LOCK_H
+#define USLUB_LOCAL_LOCK_H
+
+#include "types.h"
+
+/* On the stack of a slow path for as long as it holds the lock. */
+struct local_hold {
+	const struct kmem_cache_cpu *cpu;
+};
+
+static inline bool local_lock_is_locked(const struct thread *t, const struct kmem_cache_cpu *c)
+{
+	return c->local_lock != (uintptr_t)t;
+}
+
+/* The fast path's: the lock is free. */
+static inline void local_lock(struct kmem_cache_cpu *c)
+{
+#if defined(__x86_64__)
+	/* One store of the register; through a variable it would be two instructions. */
+	__asm__ volatile("movq %%rsp, %0" : "=m"(c->local_lock) : : "memory");
+#else
+	uintptr_t sp;
+
+	__asm__ volatile("mov %0, sp" : "=r"(sp));
+	c->local_lock = sp;
+	barrier();
+#endif
+}
+
+static inline void local_unlock(struct thread *t, struct kmem_cache_cpu *c)
+{
+	assert(local_lock_is_locked(t, c));
+	barrier();
+	c->local_lock = (uintptr_t)t;
+}
+
+/*
+ * The slow path's: takes the lock, sets the slot up at the thread's first use of the cache, and mends what
+ * an abandoned holder left. False: held. `hold` is to live until local_unlock().
+ */
+bool local_trylock(struct thread *t, struct kmem_cache *s, struct local_hold *hold);
+/* The same where no holder can be left: the thread has ended. */
+void local_seize(struct thread *t, struct kmem_cache *s, struct local_hold *hold);
+/* The fast path has entered a slow one with the lock held: from now on that is the holder. */
+void local_hold(const struct kmem_cache *s, struct kmem_cache_cpu *c, struct local_hold *hold);
+
+#endif
