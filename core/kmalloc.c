@@ -51,12 +51,40 @@ static void *pages_alloc(size_t size, size_t align, bool *zeroed)
 	return p;
 }
 
+/* Between a frame that a signal interrupted and any that its handler calls lie more bytes than that. */
+#define SIGNAL_FRAME 1024
+
+/*
+ * The commonest slow path of a handler: the bucket is held by the frame it interrupted, the next one has
+ * an object. Where the holder may be gone, and else now and then, the long way looks at it.
+ */
+static inline void *nested_alloc(unsigned int i)
+{
+	struct thread *t = current_thread;
+	struct kmem_cache_cpu *c = &t->cpu[i];
+	struct free_object *fo;
+
+	if (c->local_lock - (uintptr_t)__builtin_frame_address(0) < SIGNAL_FRAME ||
+	    i == NR_KMALLOC_CACHES - 1 || !local_lock_is_locked(t, c) ||
+	    local_lock_is_locked(t, c + 1) || !local_lock_sighting(t))
+		return NULL;
+	local_lock(++c);
+	fo = __sheaf_pop(c);
+	local_unlock(t, c);
+	return fo;
+}
+
 void *kmalloc_slow(size_t size)
 {
+	unsigned int i;
 	bool zeroed;
+	void *p;
 
-	if (likely(size <= KMALLOC_MAX_SIZE))
-		return class_alloc(size_class(size), 1);
+	if (likely(size <= KMALLOC_MAX_SIZE)) {
+		i = size_class(size);
+		p = nested_alloc(i);
+		return p ? p : class_alloc(i, 1);
+	}
 	return pages_alloc(size, 1, &zeroed);
 }
 

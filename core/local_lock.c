@@ -18,7 +18,6 @@
  * above the entry by a red zone at least: even where a debugger made the call.
  */
 #define RED_ZONE 128
-#define SIGHTINGS 64U
 
 static noinline bool is_in_own_frames(uintptr_t at, const struct local_hold *hold)
 {
@@ -60,7 +59,7 @@ static bool holder_is_gone(struct thread *t, struct kmem_cache_cpu *c, uintptr_t
 
 	if (!(word & HOLD_FAR) && is_in_own_frames(at, hold))
 		return true;
-	if (++t->sightings % SIGHTINGS)
+	if (local_lock_sighting(t))
 		return false;
 	if (!os_is_readable((void *)at))
 		return true;

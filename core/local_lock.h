@@ -23,7 +23,7 @@
  *     whose constructor may call back from under the lock, excludes this rule.
  *  2. What a living frame never changes has changed: a slow path's struct local_hold no longer names the
  *     cache; or, on x86-64, the word at a fast path's stack pointer (its return address) differs from
- *     the print. Looked at once in SIGHTINGS times, for it takes a system call to read it safely.
+ *     the print. Looked at once in 64 times, for it takes a system call to read it safely.
  * All else is unknown, and unknown is held. The next owner of the lock mends what was left in the middle
  * (thread_recover.c).
  */
@@ -62,6 +62,12 @@ static inline void local_unlock(struct thread *t, struct kmem_cache_cpu *c)
 	assert(local_lock_is_locked(t, c));
 	barrier();
 	c->local_lock = (uintptr_t)t;
+}
+
+/* Counts how often a lock was found held. False: time to look whether its holder is still there. */
+static inline bool local_lock_sighting(struct thread *t)
+{
+	return ++t->sightings % 64 != 0;
 }
 
 /*
