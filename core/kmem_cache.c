@@ -41,8 +41,7 @@ static bool try_alloc(struct thread *t, struct kmem_cache *s, struct local_hold 
 	return true;
 }
 
-bool cache_try_alloc(struct thread *t, struct kmem_cache *s, struct local_hold *hold,
-		     void **object)
+bool cache_try_alloc(struct thread *t, struct kmem_cache *s, struct local_hold *hold, void **object)
 {
 	struct free_object *fo = NULL;
 
@@ -89,12 +88,11 @@ void *cache_alloc(struct kmem_cache *s)
 
 void slab_free_full(struct thread *t, struct kmem_cache *s)
 {
-	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 	struct local_hold hold;
 
-	local_hold(s, c, &hold);
+	local_hold(t, s, &hold);
 	__thread_flush_sheaf(t, s);
-	local_unlock(t, c);
+	local_unlock(t, thread_cpu(t, s->cpu_offset));
 	purge_poll();
 }
 

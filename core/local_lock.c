@@ -68,19 +68,31 @@ static bool holder_is_gone(struct thread *t, struct kmem_cache_cpu *c, uintptr_t
 	return has_changed(c, word, at);
 }
 
-void local_hold(const struct kmem_cache *s, struct kmem_cache_cpu *c, struct local_hold *hold)
+#if defined(USLUB_LOCKLESS)
+void local_hold(struct thread *t, const struct kmem_cache *s, struct local_hold *hold)
 {
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+
+	hold->cpu = c;
+	c->local_lock = (uintptr_t)t;
+}
+#else
+void local_hold(struct thread *t, const struct kmem_cache *s, struct local_hold *hold)
+{
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+
 	hold->cpu = c;
 	barrier();
 	c->local_lock = (uintptr_t)hold | HOLD_SLOW | (s->ctor ? HOLD_FAR : 0);
 	barrier();
 }
+#endif
 
 static void take(struct thread *t, struct kmem_cache *s, struct local_hold *hold, bool abandoned)
 {
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 
-	local_hold(s, c, hold);
+	local_hold(t, s, hold);
 	/* Only now: a handler before the lock was taken may have set up the slot. */
 	if (unlikely(!c->slab)) {
 		c->room = s->sheaf;

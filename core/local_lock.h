@@ -42,6 +42,19 @@ static inline bool local_lock_is_locked(const struct thread *t, const struct kme
 	return c->local_lock != (uintptr_t)t;
 }
 
+#if defined(USLUB_LOCKLESS)
+/* For bench/ alone, to show what the lock costs: nobody ever holds it, and handlers must not allocate. */
+static inline void local_lock(struct kmem_cache_cpu *c)
+{
+	(void)c;
+}
+
+static inline void local_unlock(struct thread *t, struct kmem_cache_cpu *c)
+{
+	(void)t;
+	(void)c;
+}
+#else
 /* The fast path's: the lock is free. */
 static inline void local_lock(struct kmem_cache_cpu *c)
 {
@@ -63,6 +76,7 @@ static inline void local_unlock(struct thread *t, struct kmem_cache_cpu *c)
 	barrier();
 	c->local_lock = (uintptr_t)t;
 }
+#endif
 
 /* Counts how often a lock was found held. False: time to look whether its holder is still there. */
 static inline bool local_lock_sighting(struct thread *t)
@@ -78,6 +92,6 @@ bool local_trylock(struct thread *t, struct kmem_cache *s, struct local_hold *ho
 /* The same where no holder can be left: the thread has ended. */
 void local_seize(struct thread *t, struct kmem_cache *s, struct local_hold *hold);
 /* The fast path has entered a slow one with the lock held: from now on that is the holder. */
-void local_hold(const struct kmem_cache *s, struct kmem_cache_cpu *c, struct local_hold *hold);
+void local_hold(struct thread *t, const struct kmem_cache *s, struct local_hold *hold);
 
 #endif

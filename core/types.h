@@ -216,7 +216,7 @@ struct kmem_cache_lists {
 	struct slab *partial; /* have free objects; the first is used next */
 	struct slab
 		*full; /* kept although full, so that local frees need no CAS; the oldest first */
-	struct free_object *moving; /* on its way into the sheaf, or out of it */
+	struct free_object *moving;   /* on its way into the sheaf, or out of it */
 	struct free_object *flushing; /* what a flush has not yet put away */
 };
 

@@ -213,7 +213,8 @@ static void try_all(const struct operation *o, unsigned long stride)
 		at += stride;
 	}
 	drop_all();
-	print_message("%s: left at %lu instructions, lost at most %lu\n", o->what, at / stride, most);
+	print_message("%s: left at %lu instructions, lost at most %lu\n", o->what, at / stride,
+		      most);
 }
 
 static void calls_can_be_left_anywhere(void **state)
