@@ -7,37 +7,17 @@
  * of any cache, or at their end.
  */
 #include "kmem_cache.h"
+#include "control_lock.h"
 #include "node.h"
 #include "report.h"
 #include "stats.h"
 
-/*
- * slab_mutex: the process that holds it, or 0. A child that was forked while its parent held it finds
- * another process's number, and takes it: who held it is not in the child.
- */
 static _Atomic int slab_mutex;
+
 /* The same for all: threads keep what room their sheaves have when a slot gets another cache. */
 #define USER_SHEAF 16
 
 static struct kmem_cache_node user_nodes[NR_USER_CACHES];
-
-static void slab_mutex_lock(void)
-{
-	int pid = os_getpid(), holder = 0;
-
-	while (!atomic_compare_exchange_strong_explicit(
-		&slab_mutex, &holder, pid, memory_order_acquire, memory_order_acquire)) {
-		if (holder != pid)
-			continue;
-		os_sleep_ms(1);
-		holder = 0;
-	}
-}
-
-static void slab_mutex_unlock(void)
-{
-	atomic_store_explicit(&slab_mutex, 0, memory_order_release);
-}
 
 /* Like caches, whose objects may lie among each other: SLUB's find_mergeable(). */
 static bool is_mergeable(const struct kmem_cache *s, const struct cache_args *args, size_t size)
@@ -101,7 +81,7 @@ static void cache_init(struct kmem_cache *s, const struct cache_args *args, size
 	/* Whoever is merged with it later may ask for all of the slot. */
 	s->object_size = (uint32_t)(args->ctor || args->flags & CACHE_NO_MERGE ? args->size : size);
 	s->offset = args->ctor ? (uint32_t)round_up(args->size, sizeof(void *)) : 0U;
-	s->nr_frames = slab_frames(size);
+	s->nr_frames = args->flags & CACHE_SHARED ? 1 : slab_frames(size);
 	s->objects = (uint32_t)(s->nr_frames * FRAME_SIZE / size);
 	s->inverse = SLAB_INVERSE(size);
 	s->residue = SLAB_RESIDUE(size);
@@ -156,13 +136,13 @@ struct kmem_cache *cache_create(const struct cache_args *args)
 	size_t size = slot_size(args);
 	struct kmem_cache *s;
 
-	slab_mutex_lock();
+	control_lock(&slab_mutex);
 	s = find_mergeable(args, size);
 	if (s)
 		s->refcount++;
 	else
 		s = cache_new(args, size);
-	slab_mutex_unlock();
+	control_unlock(&slab_mutex);
 	return s;
 }
 
@@ -181,14 +161,14 @@ void cache_destroy(struct kmem_cache *s)
 {
 	bool dropped, left = false;
 
-	slab_mutex_lock();
+	control_lock(&slab_mutex);
 	dropped = drop_reference(s);
 	if (dropped && !s->refcount) {
 		atomic_fetch_add_explicit(&nr_destroyed, 1, memory_order_release);
 		cache_shrink(s);
 		left = cache_has_objects(s);
 	}
-	slab_mutex_unlock();
+	control_unlock(&slab_mutex);
 	if (!dropped)
 		report_misuse(s, "kmem_cache_destroy once too often, cache at", s);
 	if (left)

@@ -29,9 +29,9 @@ static struct kmem_cache_node kmalloc_nodes[NR_KMALLOC_CACHES];
 
 struct kmem_cache kmalloc_caches[NR_KMALLOC_CACHES] = {
 	CACHES8(0),  CACHES8(8),  CACHES8(16), CACHES8(24), CACHES8(32),
-	CACHES8(40), CACHES8(48), CACHES8(56), CACHES8(64),
+	CACHES8(40), CACHES8(48), CACHES8(56), CACHES8(64), CACHE(NR_SIZE_CLASSES),
 };
-static_assert(CLASS_SIZE(NR_KMALLOC_CACHES - 1) == KMALLOC_MAX_SIZE, "the last class");
+static_assert(CLASS_SIZE(NR_SIZE_CLASSES - 1) == KMALLOC_MAX_SIZE, "the last class");
 
 struct kmem_cache user_caches[NR_USER_CACHES];
 _Atomic uint32_t nr_user_caches;

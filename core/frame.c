@@ -10,7 +10,6 @@
 /* Of RLIMIT_AS, so that the program's own mappings find room beside the heap. */
 #define RESERVE_LIMIT_SHARE 16
 #define COMMIT_FRAMES_MIN 32U
-#define COMMIT_FRAMES_MAX 512U
 
 static struct {
 	_Atomic(struct section *) sections[MAX_HEAP_SECTIONS];
@@ -158,8 +157,8 @@ static uint32_t claim_ahead(struct section *sec, uint32_t end)
 
 	if (step < COMMIT_FRAMES_MIN)
 		step = COMMIT_FRAMES_MIN;
-	if (step > COMMIT_FRAMES_MAX)
-		step = COMMIT_FRAMES_MAX;
+	if (step > FRAMES_IN_HAND)
+		step = FRAMES_IN_HAND;
 	ahead = end + step < SECTION_FRAMES ? end + step : SECTION_FRAMES;
 	ahead = bitmap_next(sec->used, end, ahead, true);
 	ahead = bitmap_next(sec->committed, end, ahead, true);
@@ -409,7 +408,9 @@ bool frame_unreserve(void)
 			index = bitmap_next(sec->used, index, SECTION_FRAMES, false);
 			if (index >= SECTION_FRAMES)
 				break;
-			end = bitmap_next(sec->used, index, SECTION_FRAMES, true);
+			end = index + FRAMES_IN_HAND < SECTION_FRAMES ? index + FRAMES_IN_HAND
+								      : SECTION_FRAMES;
+			end = bitmap_next(sec->used, index, end, true);
 			if (bitmap_claim(sec->used, index, end - index) &&
 			    (unmap ? unreserve_claimed(sec, index, end - index)
 				   : uncommit_claimed(sec, index, end - index)))

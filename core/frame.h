@@ -14,6 +14,12 @@
 
 #include "map.h"
 
+/*
+ * Free frames that a call takes into its hands at once, to commit, purge or unmap them: 4 MiB. So much is out
+ * of the others' reach while it is stopped, and lost where it never comes back.
+ */
+#define FRAMES_IN_HAND 64U
+
 /* Longer runs, and larger alignments, get a mapping of their own; see large.c. */
 #define FRAME_RUN_MAX 512U
 

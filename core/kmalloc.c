@@ -13,7 +13,7 @@ __attribute__((weak)) void kfree_foreign(void *p)
 
 static unsigned int next_aligned(unsigned int i, size_t align)
 {
-	while (kmalloc_caches[i].size & (align - 1))
+	while (i < NR_KMALLOC_CACHES && kmalloc_caches[i].size & (align - 1))
 		i++;
 	return i;
 }
@@ -21,7 +21,7 @@ static unsigned int next_aligned(unsigned int i, size_t align)
 /*
  * In the smallest class from `i` up whose lock is free and whose objects have the alignment: nested
  * calls so go to the next bucket. Deeper nesting than there are buckets is served without the thread, as
- * is a thread past its end. The last class has every alignment.
+ * is a thread past its end.
  */
 static void *class_alloc(unsigned int i, size_t align)
 {
@@ -30,11 +30,9 @@ static void *class_alloc(unsigned int i, size_t align)
 	struct local_hold hold;
 	void *object;
 
-	for (i = first; t; i = next_aligned(i + 1, align)) {
+	for (i = first; t && i < NR_KMALLOC_CACHES; i = next_aligned(i + 1, align)) {
 		if (cache_try_alloc(t, &kmalloc_caches[i], &hold, &object))
 			return object;
-		if (i == NR_KMALLOC_CACHES - 1)
-			break;
 	}
 	return cache_alloc_shared(&kmalloc_caches[first]);
 }
@@ -62,11 +60,12 @@ static inline void *nested_alloc(unsigned int i)
 {
 	struct thread *t = current_thread;
 	struct kmem_cache_cpu *c = &t->cpu[i];
+	uintptr_t holder = c->local_lock;
 	struct free_object *fo;
 
-	if (c->local_lock - (uintptr_t)__builtin_frame_address(0) < SIGNAL_FRAME ||
-	    i == NR_KMALLOC_CACHES - 1 || !local_lock_is_locked(t, c) ||
-	    local_lock_is_locked(t, c + 1) || !local_lock_sighting(t))
+	if (!holder || holder == (uintptr_t)t || local_lock_is_locked(t, c + 1) ||
+	    holder - (uintptr_t)__builtin_frame_address(0) < SIGNAL_FRAME ||
+	    !local_lock_sighting(t))
 		return NULL;
 	local_lock(++c);
 	fo = __sheaf_pop(c);

@@ -123,6 +123,27 @@ static bool is_free(struct slab *slab, const struct free_object *fo)
 	return slab_has_free(slab, fo) || thread_has_free(slab->cache, fo);
 }
 
+static bool may_free(struct slab *slab, void *p)
+{
+	struct free_object *fo = object_to_free(slab->cache, p);
+
+	if (unlikely(!slab_object_ok(slab, (uintptr_t)p - slab->base))) {
+		report_object(slab->cache, "free of what is not the start of an object:", p);
+		return false;
+	}
+	if (unlikely(fo->mark == slab) && is_free(slab, fo)) {
+		report_object(slab->cache, "double free of", p);
+		return false;
+	}
+	return true;
+}
+
+void slab_free_shared(struct slab *slab, void *p)
+{
+	if (may_free(slab, p))
+		free_nested(slab, object_to_free(slab->cache, p));
+}
+
 void slab_free(struct slab *slab, void *p)
 {
 	struct kmem_cache *s = slab->cache;
@@ -130,15 +151,9 @@ void slab_free(struct slab *slab, void *p)
 	struct local_hold hold;
 	struct thread *t;
 
-	if (unlikely(!slab_object_ok(slab, (uintptr_t)p - slab->base))) {
-		report_object(s, "free of what is not the start of an object:", p);
+	if (!may_free(slab, p))
 		return;
-	}
-	if (unlikely(fo->mark == slab) && is_free(slab, fo)) {
-		report_object(s, "double free of", p);
-		return;
-	}
-	t = thread_current();
+	t = s->flags & CACHE_SHARED ? NULL : thread_current();
 	if (!t || !local_trylock(t, s, &hold)) {
 		free_nested(slab, fo);
 		return;

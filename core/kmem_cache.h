@@ -48,6 +48,8 @@ void *cache_alloc(struct kmem_cache *s);
 
 /* Frees any pointer into a slab, and reports it where it isn't a live object. */
 void slab_free(struct slab *slab, void *p);
+/* The same, onto the slab's remote list: without the thread. */
+void slab_free_shared(struct slab *slab, void *p);
 /* The fast path of free() has filled the sheaf; the local_lock is held. */
 void slab_free_full(struct thread *t, struct kmem_cache *s);
 
@@ -59,7 +61,6 @@ struct cache_args {
 	uint32_t flags;
 	void (*ctor)(void *);
 };
-#define CACHE_NO_MERGE 1U
 #define CACHE_MAX_SIZE ((size_t)262144)
 #define CACHE_MAX_ALIGN ((size_t)4096)
 

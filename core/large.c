@@ -3,6 +3,7 @@
  */
 #include "large.h"
 #include "frame.h"
+#include "reserve.h"
 
 /* From here on a growing object that must move gets its own mapping, which can grow without copying. */
 #define MOVE_PAGES_MIN ((size_t)1 << 20)
@@ -11,6 +12,7 @@
 #define LARGE_MAX ((size_t)1 << 46)
 
 struct large_mapped large_mapped;
+struct large_account large_accounts[MAX_ACCOUNTS + 1];
 
 static size_t round_up(size_t size, size_t to)
 {
@@ -33,6 +35,8 @@ static void slab_set_large(struct slab *slab, uint8_t kind, void *base, uint32_t
 	slab->nr_frames = n;
 	slab->size = size;
 	slab->cache = NULL;
+	slab->reserved = false;
+	slab->account = 0;
 	slab->kind = kind;
 }
 
@@ -113,6 +117,41 @@ void *large_alloc(size_t size, size_t align, bool *zeroed)
 	return base;
 }
 
+static void account_count(uint8_t account, size_t objects, size_t bytes)
+{
+	atomic_fetch_add_explicit(&large_accounts[account].objects, objects, memory_order_relaxed);
+	atomic_fetch_add_explicit(&large_accounts[account].bytes, bytes, memory_order_relaxed);
+}
+
+static void *reserved_run(size_t size)
+{
+	void *base = fits_run(size, 1) ? reserve_alloc(frames_of(size)) : NULL;
+	struct slab *slab;
+
+	if (!base)
+		return NULL;
+	slab = virt_to_slab(base);
+	slab_set_large(slab, FRAME_NONE, base, frames_of(size), size);
+	slab->reserved = true;
+	slab->kind = FRAME_RUN;
+	return base;
+}
+
+void *large_alloc_nolock(size_t size, uint8_t account, bool *zeroed)
+{
+	void *base = size < LARGE_MAX ? reserved_run(round_up(size, os_page_size())) : NULL;
+	struct slab *slab;
+
+	if (!base)
+		base = large_alloc(size, 1, zeroed);
+	if (!base || !account)
+		return base;
+	slab = virt_to_slab(base);
+	slab->account = account;
+	account_count(account, 1, slab->size);
+	return base;
+}
+
 /* Where the kernel can't split its mapping: the address space is lost, the memory is not. */
 static void unmap_or_purge(void *addr, size_t size)
 {
@@ -128,6 +167,12 @@ void large_free(struct slab *slab)
 	uint8_t kind = slab->kind;
 
 	slab->kind = FRAME_NONE;
+	if (slab->account)
+		account_count(slab->account, -(size_t)1, -slab->size);
+	if (slab->reserved) {
+		reserve_free(base, n);
+		return;
+	}
 	if (kind == FRAME_RUN) {
 		frame_free(base, n);
 		purge_poll();
@@ -230,6 +275,10 @@ void *large_realloc(struct slab *slab, size_t size)
 	if (size >= LARGE_MAX)
 		return NULL;
 	size = round_up(size, os_page_size());
+	/* Counted, or the reserve's: nobody else may get its frames, and its size does not change. */
+	if (slab->account || slab->reserved)
+		return size <= slab->size && size > slab->size / 2 ? (void *)slab->base
+								   : move_by_copy(slab, size);
 	if (slab->kind == FRAME_RUN ? run_resize(slab, size) : mapped_resize(slab, size))
 		return (void *)slab->base;
 	if (size >= MOVE_PAGES_MIN && slab->size >= MOVE_PAGES_MIN / 4)

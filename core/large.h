@@ -17,6 +17,14 @@ static inline bool is_large(const struct slab *slab)
 
 /* `align`: a power of two. Sets *zeroed where the object reads as zero. NULL: out of memory. */
 void *large_alloc(size_t size, size_t align, bool *zeroed);
+/* From the reserve where it has room; counted on the account. */
+void *large_alloc_nolock(size_t size, uint8_t account, bool *zeroed);
+/* What is in use on each account. */
+struct large_account {
+	_Atomic size_t objects;
+	_Atomic size_t bytes;
+};
+extern struct large_account large_accounts[MAX_ACCOUNTS + 1] __attribute__((visibility("hidden")));
 /* p is the start of the object. */
 void large_free(struct slab *slab);
 /* Grows or shrinks; moves pages, not bytes, where it pays. NULL: out of memory, the object is as it was. */

@@ -2,7 +2,7 @@
  * Parsing the environment variable USLUB. Layer: os. Called by preload/init.c before main.
  *
  * One table says what there is: a key, where its value goes, and either the words it takes or, without
- * words, that it takes a number.
+ * words, that it takes a number, or a size, which is kept in KiB.
  */
 #include "options.h"
 #include "os.h"
@@ -21,11 +21,13 @@ static const struct option {
 	const char *key;
 	uint32_t *value;
 	const char *words[MAX_WORDS]; /* in the order of the enum */
+	bool is_size;
 } table[] = {
-	{"on_error", &options.on_error, {"abort", "report", "ignore"}},
-	{"foreign", &options.foreign, {"forward", "report", "ignore"}},
-	{"stats", &options.stats, {"0", "1"}},
-	{"purge_delay", &options.purge_delay_ms, {NULL}},
+	{"on_error", &options.on_error, {"abort", "report", "ignore"}, false},
+	{"foreign", &options.foreign, {"forward", "report", "ignore"}, false},
+	{"stats", &options.stats, {"0", "1"}, false},
+	{"purge_delay", &options.purge_delay_ms, {NULL}, false},
+	{"reserve", &options.reserve_kib, {NULL}, true},
 };
 #define NR_OPTIONS (sizeof(table) / sizeof(table[0]))
 
@@ -120,11 +122,40 @@ static bool parse_number(struct word w, uint32_t *value)
 	return true;
 }
 
+/* Bytes, or with a letter behind the number KiB, MiB or GiB; rounded up to KiB. */
+static bool parse_size(struct word w, uint32_t *kib)
+{
+	static const char units[] = "KMG";
+	const char *unit = w.len ? __builtin_strchr(units, w.s[w.len - 1]) : NULL;
+	uint32_t n;
+	uint64_t size;
+
+	if (unit)
+		w.len--;
+	if (!parse_number(w, &n))
+		return false;
+	size = unit ? (uint64_t)n << (10 * (unit - units)) : ((uint64_t)n + 1023) / 1024;
+	*kib = (uint32_t)size;
+	return size <= UINT32_MAX;
+}
+
+static void set_number(const struct option *o, struct word value)
+{
+	uint32_t n;
+
+	if (o->is_size ? parse_size(value, &n) : parse_number(value, &n))
+		*o->value = n;
+	else if (o->is_size)
+		complain("bad size", value, o->key, ", it takes bytes, or a number and K, M or G",
+			 "");
+	else
+		complain("bad number", value, o->key, ", it takes 0 to 4294967295", "");
+}
+
 static void set_option(const struct option *o, struct word value)
 {
 	if (!o->words[0]) {
-		if (!parse_number(value, o->value))
-			complain("bad number", value, o->key, ", it takes 0 to 4294967295", "");
+		set_number(o, value);
 		return;
 	}
 	for (uint32_t i = 0; i < MAX_WORDS && o->words[i]; i++) {
@@ -172,4 +203,13 @@ void options_parse(const char *text)
 		if (*text)
 			text++;
 	}
+}
+
+void options_note(const char *what)
+{
+	struct text line = {0};
+
+	text_add(&line, "uslub: USLUB: ");
+	text_add(&line, what);
+	text_write_line(&line, STDERR_FD);
 }

@@ -15,6 +15,7 @@ struct options {
 	uint32_t purge_delay_ms; /* free memory goes back to the kernel after about this time */
 	uint32_t on_error;	 /* enum on_error */
 	uint32_t foreign;	 /* enum foreign: what free() does with memory that isn't ours */
+	uint32_t reserve_kib;	 /* set aside for uslub_malloc_nolock() */
 	uint32_t stats;		 /* print what each cache holds when the process exits */
 };
 
@@ -25,5 +26,7 @@ extern struct options options __attribute__((visibility("hidden")));
  * word, and goes on. Allocates nothing.
  */
 void options_parse(const char *text);
+/* Says on stderr that an option can't be met. */
+void options_note(const char *what);
 
 #endif

@@ -54,7 +54,7 @@ static size_t purge_section(struct section *sec, bool all)
 			want &= ~mask;
 			if (!bitmap_claim_word(&sec->used[w], mask))
 				continue;
-			if (n && start + n != w * 64 + lo) {
+			if (n && (start + n != w * 64 + lo || n + len > FRAMES_IN_HAND)) {
 				bytes += purge_claimed(sec, start, n);
 				n = 0;
 			}

@@ -4,6 +4,7 @@
  */
 #include "slab.h"
 #include "frame.h"
+#include "reserve.h"
 
 struct slab slab_none;
 
@@ -79,19 +80,23 @@ static void slab_set_tails(struct slab *slab, uint8_t kind)
 
 struct slab *new_slab(struct kmem_cache *s, struct thread *owner)
 {
+	void *reserved = s->flags & CACHE_SHARED ? reserve_alloc(s->nr_frames) : NULL;
 	bool zeroed;
-	void *base = frame_alloc(s->nr_frames, 1, &zeroed);
+	void *base = reserved ? reserved : frame_alloc(s->nr_frames, 1, &zeroed);
 	struct slab *slab;
 
 	if (!base)
 		return NULL;
 	slab = virt_to_slab(base);
+	slab->reserved = reserved != NULL;
 	slab->freelist = NULL;
 	slab->inverse = s->inverse;
 	__atomic_store_n(&slab->limit, 0, __ATOMIC_RELAXED);
 	slab->inuse = 0;
-	/* kfree() knows no offset of links: with a constructor it must leave by its slow path. */
-	slab->cpu_offset = s->offset ? offsetof(struct thread, never_free) : s->cpu_offset;
+	/* kfree() knows no offset of links, nor threads that keep nothing: these leave by its slow path. */
+	slab->cpu_offset = s->offset || s->flags & CACHE_SHARED
+				   ? offsetof(struct thread, never_free)
+				   : s->cpu_offset;
 	slab->list = LIST_NONE;
 	slab->carved = 0;
 	slab->objects = s->objects;
@@ -118,7 +123,10 @@ void discard_slab(struct slab *slab)
 	slab_set_state(slab, SLAB_FREE);
 	/* Release pairs with the acquire in cache_slot(): the cache is not looked at any more. */
 	atomic_fetch_sub_explicit(&slab->cache->nr_slabs, 1, memory_order_release);
-	frame_free((void *)slab->base, slab->nr_frames);
+	if (slab->reserved)
+		reserve_free((void *)slab->base, slab->nr_frames);
+	else
+		frame_free((void *)slab->base, slab->nr_frames);
 }
 
 /* Makes more objects, about a page of them, where not all exist yet. */

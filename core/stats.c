@@ -123,7 +123,7 @@ void heap_stats(struct heap_stats *heap, struct cache_stats *caches)
 }
 
 /* Sheaves first: what is flushed in between is then counted as free twice, rather than not at all. */
-racy_reader static bool count_objects(const struct kmem_cache *s)
+racy_reader uint32_t cache_count_objects(const struct kmem_cache *s)
 {
 	uint32_t free = thread_count_free(s), inuse = 0;
 	struct section *sec;
@@ -136,14 +136,14 @@ racy_reader static bool count_objects(const struct kmem_cache *s)
 				inuse += count_inuse(slab);
 		}
 	}
-	return inuse > free;
+	return inuse > free ? inuse - free : 0;
 }
 
 /* Other threads may be moving objects while they are counted: only what is seen again and again is so. */
 bool cache_has_objects(const struct kmem_cache *s)
 {
 	for (int round = 0; round < 3; round++) {
-		if (!count_objects(s))
+		if (!cache_count_objects(s))
 			return false;
 		os_sleep_ms(1);
 	}

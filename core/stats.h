@@ -29,7 +29,9 @@ struct heap_stats {
 /* `caches`: NULL, or one for each cache by index, zeroed. */
 void heap_stats(struct heap_stats *heap, struct cache_stats *caches);
 
-/* Is an object of the cache in use? */
+/* Objects of the cache that are in use. */
+uint32_t cache_count_objects(const struct kmem_cache *s);
+/* Is there one? Sleeps to see whether it stays so. */
 bool cache_has_objects(const struct kmem_cache *s);
 
 /* Prints a table in the columns of /proc/slabinfo and totals to a file descriptor. */

@@ -129,6 +129,8 @@ struct slab {
 	struct kmem_cache *cache; /* const; NULL for large objects */
 	uintptr_t base;		  /* const; address of the first frame */
 	size_t size;		  /* large object: usable bytes; its holder's, as realloc's are */
+	bool reserved;		  /* holder's; the frames are the reserve's */
+	uint8_t account;	  /* holder's; large object: see nolock.h; 0: none */
 } __attribute__((aligned(128)));
 static_assert(sizeof(struct slab) == 128, "virt_to_slab() shifts by it");
 
@@ -185,7 +187,7 @@ struct kmem_cache {
 	struct kmem_cache_node *node; /* const */
 	void (*ctor)(void *);	      /* const; NULL where none */
 	char name[32];		      /* const; "": kmalloc-SIZE */
-	uint32_t flags;		      /* const; of creation */
+	uint32_t flags;		      /* const; of creation: CACHE_* */
 	_Atomic uint32_t refcount;    /* slab_mutex; aliases share the cache; 0: destroyed */
 	_Atomic uint32_t nr_slabs;    /* of user caches, whose slot is free again at 0 */
 };
@@ -220,8 +222,17 @@ struct kmem_cache_lists {
 	struct free_object *flushing; /* what a flush has not yet put away */
 };
 
-#define NR_KMALLOC_CACHES 72
+/* Flags of a cache. Its objects are never among another's. */
+#define CACHE_NO_MERGE 1U
+/* No thread keeps anything of it; its slabs are frames of the reserve, where that has some. */
+#define CACHE_SHARED 2U
+
+/* One class more than there are sizes, for what is nested in the last of them. */
+#define NR_SIZE_CLASSES 72
+#define NR_KMALLOC_CACHES (NR_SIZE_CLASSES + 1)
 #define NR_USER_CACHES 900
+/* Accounts that objects can be counted on, beside none. */
+#define MAX_ACCOUNTS 16U
 
 enum thread_state { THREAD_ENDED, THREAD_LIVE };
 

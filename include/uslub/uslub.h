@@ -71,6 +71,29 @@ void kmem_cache_free_bulk(struct kmem_cache *s, size_t n, void **objects);
  */
 int kmem_cache_shrink(struct kmem_cache *s);
 
+/*
+ * Accounts, on which uslub_malloc_nolock() (nolock.h) counts objects; up to 16, which are never ended. An
+ * account has caches of its own, so what is in use on it is counted when somebody asks, by a walk over
+ * their slabs.
+ */
+struct uslub_account {
+	size_t objects; /* in use */
+	size_t bytes;	/* of them, as large as their size classes make them */
+};
+
+/*
+ * The number of the account of that name (1 to 24 bytes), which is made where there is none. Returns -1
+ * with errno EINVAL (the name) or ENOSPC (16 accounts exist, or too many caches). Context: thread.
+ */
+int uslub_account_create(const char *name);
+
+/*
+ * What is in use on an account. No thread is stopped for it: exact where nobody allocates or frees on the
+ * account meanwhile, near otherwise. Returns 0, or -1 with errno EINVAL where there is no such account.
+ * Context: any.
+ */
+int uslub_account_read(int account, struct uslub_account *usage);
+
 #ifdef __cplusplus
 }
 #endif

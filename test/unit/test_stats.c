@@ -62,18 +62,18 @@ static void each_object_counts(void **state)
 
 static void every_cache_counts_for_itself(void **state)
 {
-	void *objects[NR_KMALLOC_CACHES];
+	void *objects[NR_SIZE_CLASSES];
 	struct heap_stats heap;
 	uint64_t used = 0;
 
 	(void)state;
-	for (uint32_t i = 0; i < NR_KMALLOC_CACHES; i++) {
+	for (uint32_t i = 0; i < NR_SIZE_CLASSES; i++) {
 		objects[i] = kmalloc(CLASS_SIZE(i));
 		used += CLASS_SIZE(i);
 	}
 	heap = figures();
 	assert_int_equal(heap.small_used, used);
-	for (uint32_t i = 0; i < NR_KMALLOC_CACHES; i++) {
+	for (uint32_t i = 0; i < NR_SIZE_CLASSES; i++) {
 		assert_int_equal(caches[i].active_objs, 1);
 		assert_int_equal(caches[i].num_slabs, 1);
 		assert_int_equal(caches[i].num_objs, kmalloc_caches[i].objects);

@@ -1,0 +1,106 @@
+/*
+ * Frames set aside. Layer: frame; see reserve.h.
+ */
+#include "reserve.h"
+#include "bitmap.h"
+#include "frame.h"
+
+#define MAX_PIECES 128U
+#define PIECE_WORDS (FRAME_RUN_MAX / 64)
+
+/* A run of frames; const but for `used`. */
+static struct piece {
+	uintptr_t base;
+	uint32_t frames;
+	_Atomic uint64_t used[PIECE_WORDS]; /* CAS, as section->used */
+} pieces[MAX_PIECES];
+/* Const after reserve_init(). */
+static uint32_t nr_pieces;
+
+/* Writes to each page: it is there from now on, and so is the metadata of its frame. */
+static void make_resident(char *base, uint32_t frames)
+{
+	size_t size = (size_t)frames << FRAME_SHIFT, page = os_page_size();
+
+	for (size_t at = 0; at < size; at += page)
+		*(volatile char *)(base + at) = 0;
+	for (uint32_t i = 0; i < frames; i++)
+		*(volatile uint8_t *)&virt_to_slab(base + i * FRAME_SIZE)->kind = FRAME_NONE;
+}
+
+static bool add_piece(uint32_t frames)
+{
+	bool zeroed;
+	char *base = frame_alloc(frames, 1, &zeroed);
+
+	if (!base)
+		return false;
+	make_resident(base, frames);
+	pieces[nr_pieces].base = (uintptr_t)base;
+	pieces[nr_pieces].frames = frames;
+	nr_pieces++;
+	return true;
+}
+
+size_t reserve_init(size_t bytes)
+{
+	size_t want = (bytes + FRAME_SIZE - 1) >> FRAME_SHIFT, got = 0;
+	uint32_t n = FRAME_RUN_MAX;
+
+	while (got < want && nr_pieces < MAX_PIECES && n) {
+		if (n > want - got)
+			n = (uint32_t)(want - got);
+		if (add_piece(n))
+			got += n;
+		else
+			n /= 2;
+	}
+	return got << FRAME_SHIFT;
+}
+
+static void *piece_alloc(struct piece *piece, uint32_t n)
+{
+	uint32_t at = 0;
+
+	do {
+		at = bitmap_find_clear(piece->used, at, piece->frames, n, 1);
+		if (at >= piece->frames)
+			return NULL;
+	} while (!bitmap_claim(piece->used, at, n));
+	return (void *)(piece->base + ((uintptr_t)at << FRAME_SHIFT));
+}
+
+void *reserve_alloc(uint32_t n)
+{
+	for (uint32_t i = 0; i < nr_pieces; i++) {
+		void *addr = n <= pieces[i].frames ? piece_alloc(&pieces[i], n) : NULL;
+
+		if (addr)
+			return addr;
+	}
+	return NULL;
+}
+
+void reserve_free(void *addr, uint32_t n)
+{
+	for (uint32_t i = 0; i < nr_pieces; i++) {
+		uintptr_t at = ((uintptr_t)addr - pieces[i].base) >> FRAME_SHIFT;
+
+		/* Release pairs with the acquire in bitmap_claim_word(). */
+		if (at < pieces[i].frames)
+			bitmap_clear(pieces[i].used, (uint32_t)at, n, memory_order_release);
+	}
+}
+
+size_t reserve_room(void)
+{
+	size_t free = 0;
+
+	for (uint32_t i = 0; i < nr_pieces; i++) {
+		free += pieces[i].frames;
+		for (uint32_t w = 0; w < PIECE_WORDS; w++)
+			free -= (size_t)__builtin_popcountll(
+				atomic_load_explicit(&pieces[i].used[w], memory_order_relaxed));
+	}
+	return free << FRAME_SHIFT;
+}
