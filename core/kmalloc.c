@@ -60,13 +60,13 @@ static inline void *nested_alloc(unsigned int i)
 {
 	struct thread *t = current_thread;
 	struct kmem_cache_cpu *c = &t->cpu[i];
-	uintptr_t holder = c->local_lock;
+	uintptr_t holder = c->local_lock, here = (uintptr_t)__builtin_frame_address(0);
 	struct free_object *fo;
 
 	if (!holder || holder == (uintptr_t)t || local_lock_is_locked(t, c + 1) ||
-	    holder - (uintptr_t)__builtin_frame_address(0) < SIGNAL_FRAME ||
-	    !local_lock_sighting(t))
+	    holder - here < SIGNAL_FRAME || local_lock_is_due(t, holder, here))
 		return NULL;
+	t->sightings++;
 	local_lock(++c);
 	fo = __sheaf_pop(c);
 	local_unlock(t, c);

@@ -56,12 +56,15 @@ static bool holder_is_gone(struct thread *t, struct kmem_cache_cpu *c, uintptr_t
 			   const struct local_hold *hold)
 {
 	uintptr_t at = word & ((UINT64_C(1) << OS_ADDRESS_BITS) - 1) & ~(uintptr_t)HOLD_TAGS;
+	bool due;
 
 	if (!(word & HOLD_FAR) && is_in_own_frames(at, hold))
 		return true;
-	if (local_lock_sighting(t))
+	due = local_lock_is_due(t, at, (uintptr_t)hold);
+	t->sightings++;
+	if (!due)
 		return false;
-	if (!os_is_readable((void *)at))
+	if (!os_is_readable((void *)at) || os_on_thread_stack(at, (uintptr_t)hold))
 		return true;
 	if (word & HOLD_SLOW)
 		return ((volatile struct local_hold *)at)->cpu != c;

@@ -21,9 +21,12 @@
  *  1. The holder's stack pointer lies in memory that the looking frames themselves occupy: what lives
  *     there now is not the holder. True on any stack, and nothing need be known of it. FAR, for caches
  *     whose constructor may call back from under the lock, excludes this rule.
- *  2. What a living frame never changes has changed: a slow path's struct local_hold no longer names the
+ *  2. It is further down the thread's own stack than the looking frames are, on the same stack: the stack
+ *     was left, and that below is dead.
+ *  3. What a living frame never changes has changed: a slow path's struct local_hold no longer names the
  *     cache; or, on x86-64, the word at a fast path's stack pointer (its return address) differs from
- *     the print. Looked at once in 64 times, for it takes a system call to read it safely.
+ *     the print.
+ * The first costs nothing. The others take system calls, and are looked at now and then.
  * All else is unknown, and unknown is held. The next owner of the lock mends what was left in the middle
  * (thread_recover.c).
  */
@@ -78,10 +81,13 @@ static inline void local_unlock(struct thread *t, struct kmem_cache_cpu *c)
 }
 #endif
 
-/* Counts how often a lock was found held. False: time to look whether its holder is still there. */
-static inline bool local_lock_sighting(struct thread *t)
+/*
+ * A lock was found held by who holds it at `at`: is it time to look closely whether he is still there? More
+ * often where that is further down than `here`: by far the most that are gone are.
+ */
+static inline bool local_lock_is_due(const struct thread *t, uintptr_t at, uintptr_t here)
 {
-	return ++t->sightings % 64 != 0;
+	return (t->sightings & (at < here ? 15 : 63)) == 0;
 }
 
 /*

@@ -45,6 +45,13 @@ bool os_wipe_on_fork(void *addr, size_t size);
 
 /* Can the eight bytes at addr be read? */
 bool os_is_readable(const void *addr);
+/*
+ * Do both addresses lie on the calling thread's first stack, and is the thread running on it? `low` is the
+ * lower one. A call of its kind for every page from there to the stack's top: a guard or a gap between
+ * says no, and so does an alternate signal stack in use. Stacks that a program carved out of a thread's
+ * own, for SS_AUTODISARM or for fibres, can't be told from it.
+ */
+bool os_on_thread_stack(uintptr_t low, uintptr_t at);
 size_t os_page_size(void);
 /* RLIMIT_AS; SIZE_MAX where there is none. */
 size_t os_address_limit(void);

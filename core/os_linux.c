@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -88,6 +89,40 @@ bool os_wipe_on_fork(void *addr, size_t size)
 bool os_is_readable(const void *addr)
 {
 	return addr && os_syscall6(SYS_rt_sigprocmask, -1, (long)addr, 0, 8, 0, 0) != -EFAULT;
+}
+
+/* The C library keeps a thread's local storage at the top of its stack; the kernel, of the first thread, 16 bytes. */
+static uintptr_t thread_stack_top(uintptr_t at)
+{
+	static _Thread_local char local __attribute__((tls_model("initial-exec")));
+	uintptr_t top = (uintptr_t)&local, first = getauxval(AT_RANDOM);
+
+	return top > at && (first < at || top < first) ? top : first;
+}
+
+static bool uses_signal_stack(uintptr_t low, uintptr_t at)
+{
+	stack_t stack = {.ss_flags = 0};
+
+	if (os_is_error(os_syscall3(SYS_sigaltstack, 0, (long)&stack, 0)))
+		return true;
+	return stack.ss_flags & SS_ONSTACK || low - (uintptr_t)stack.ss_sp < stack.ss_size ||
+	       at - (uintptr_t)stack.ss_sp < stack.ss_size;
+}
+
+#define STACK_MAX ((size_t)64 << 20)
+
+bool os_on_thread_stack(uintptr_t low, uintptr_t at)
+{
+	uintptr_t top = thread_stack_top(at), page = os_page_size();
+
+	if (low > at || at >= top || top - low > STACK_MAX || uses_signal_stack(low, at))
+		return false;
+	for (low &= ~(page - 1); low < top; low += page) {
+		if (!os_is_readable((void *)low))
+			return false;
+	}
+	return true;
 }
 
 size_t os_page_size(void)
