@@ -2,7 +2,11 @@
 
 include(CMakePackageConfigHelpers)
 
-install(TARGETS uslub uslub_static EXPORT uslub-targets
+# Installed, the log brings the malloc that its promise rests on.
+target_link_libraries(uslub_siglog INTERFACE $<INSTALL_INTERFACE:uslub::uslub>)
+target_link_libraries(uslub_siglog_static INTERFACE $<INSTALL_INTERFACE:uslub::uslub_static>)
+
+install(TARGETS uslub uslub_static uslub_siglog uslub_siglog_static EXPORT uslub-targets
 	LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
 	ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/uslub
@@ -28,10 +32,14 @@ install(FILES
 file(RELATIVE_PATH pc_prefix
 	/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 string(REGEX REPLACE "/$" "" pc_prefix "${pc_prefix}")
-configure_file(
-	${PROJECT_SOURCE_DIR}/cmake/uslub.pc.in ${PROJECT_BINARY_DIR}/uslub.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/uslub.pc
+foreach(package IN ITEMS uslub uslub-siglog)
+	configure_file(${PROJECT_SOURCE_DIR}/cmake/${package}.pc.in
+		${PROJECT_BINARY_DIR}/${package}.pc @ONLY)
+endforeach()
+install(FILES ${PROJECT_BINARY_DIR}/uslub.pc ${PROJECT_BINARY_DIR}/uslub-siglog.pc
 	DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 add_library(uslub::uslub ALIAS uslub)
 add_library(uslub::uslub_static ALIAS uslub_static)
+add_library(uslub::uslub_siglog ALIAS uslub_siglog)
+add_library(uslub::uslub_siglog_static ALIAS uslub_siglog_static)

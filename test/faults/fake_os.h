@@ -11,21 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum os_call {
-	OS_RESERVE,
-	OS_RESERVE_AT,
-	OS_MAP,
-	OS_UNMAP,
-	OS_COMMIT,
-	OS_UNCOMMIT,
-	OS_PURGE,
-	OS_RESIZE,
-	OS_MOVE,
-	OS_WIPE_ON_FORK,
-	OS_ANY,		   /* each of the above */
-	OS_AT_THREAD_EXIT, /* a record that is not passed on is lost: for itself only */
-	NR_OS_CALLS,
-};
+#include "../os_call.h"
 
 struct fake_os {
 	/* Refuse the calls of this kind with numbers in [fail_from, fail_until), from 1 on. */

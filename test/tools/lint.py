@@ -55,7 +55,7 @@ def run_each(commands):
 def clang_format(tree, _build):
     tool = find(f"clang-format-{VERSION}", "clang-format")
     return [[tool, "--dry-run", "-Werror", "--style=file", tree.path(file)]
-            for file in tree.c_files("core/", "preload/", "include/", "tools/", "test/", "bench/")
+            for file in tree.c_files("core/", "preload/", "siglog/", "include/", "tools/", "test/", "bench/")
             if "/data/" not in file]
 
 
@@ -63,12 +63,12 @@ def clang_tidy(tree, build):
     tool = find(f"clang-tidy-{VERSION}", "clang-tidy")
     extra = [f"--extra-arg={flag}" for flag in FOR_GCC]
     return [[tool, "--quiet", "-p", build, *extra, file]
-            for file in compiled(build, tree.root, ("core", "preload", "tools"))]
+            for file in compiled(build, tree.root, ("core", "preload", "siglog", "tools"))]
 
 
 def cppcheck(tree, build):
     tool = find("cppcheck")
-    files = compiled(build, tree.root, ("core", "preload", "tools"))
+    files = compiled(build, tree.root, ("core", "preload", "siglog", "tools"))
     filters = [f"--file-filter={file}" for file in files]
     if not files:
         return []

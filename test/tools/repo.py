@@ -7,7 +7,7 @@ import sys
 
 # Not ours to judge: what builds leave, and git's own.
 SKIPPED_DIRECTORIES = {".git", "build", "__pycache__", ".cache", "node_modules"}
-PRODUCT = ("core/", "preload/", "include/", "tools/")
+PRODUCT = ("core/", "preload/", "siglog/", "include/", "tools/")
 C_SUFFIXES = (".c", ".h", ".cc", ".cpp", ".hpp")
 
 # One pass, so that a quote in a comment and a comment sign in a string are told apart.

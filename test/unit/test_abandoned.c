@@ -14,7 +14,7 @@
 #define SIZE 8192
 #define NR 40
 /* Each step costs a trip through the kernel; a prime, and other instructions with each change. */
-#define STRIDE (UNDER_TSAN || UNDER_ASAN ? 499 : 97)
+#define STRIDE (UNDER_TSAN || UNDER_ASAN ? 997 : 251)
 
 static sigjmp_buf out;
 static volatile unsigned long steps, leave_at;

@@ -5,7 +5,7 @@
 
 #include "core/options.h"
 
-static const struct options defaults = {1000, ON_ERROR_ABORT, FOREIGN_FORWARD, 0};
+static const struct options defaults = {1000, ON_ERROR_ABORT, FOREIGN_FORWARD, 0, 0};
 
 static void parse_it(void *text)
 {
@@ -51,6 +51,12 @@ static void every_word_is_taken(void **state)
 		{"purge_delay:1", &options.purge_delay_ms, 1},
 		{"purge_delay:0000099", &options.purge_delay_ms, 99},
 		{"purge_delay:4294967295", &options.purge_delay_ms, UINT32_MAX},
+		{"reserve:0", &options.reserve_kib, 0},
+		{"reserve:1", &options.reserve_kib, 1},
+		{"reserve:4097", &options.reserve_kib, 5},
+		{"reserve:3K", &options.reserve_kib, 3},
+		{"reserve:16M", &options.reserve_kib, 16384},
+		{"reserve:4095G", &options.reserve_kib, 4095U << 20},
 	};
 
 	(void)state;
@@ -68,7 +74,7 @@ static void every_word_is_taken(void **state)
 
 static void pairs_are_separated_by_commas(void **state)
 {
-	static const struct options expected = {5, ON_ERROR_REPORT, FOREIGN_IGNORE, 1};
+	static const struct options expected = {5, ON_ERROR_REPORT, FOREIGN_IGNORE, 0, 1};
 	static const char *const texts[] = {
 		"on_error:report,foreign:ignore,stats:1,purge_delay:5",
 		",,on_error:report,,foreign:ignore,stats:1,purge_delay:5,",
@@ -110,6 +116,12 @@ static void mistakes_are_named(void **state)
 		{"purge_delay: 1", "bad number ' 1' for purge_delay, it takes 0 to 4294967295"},
 		{"purge_delay:4294967296",
 		 "bad number '4294967296' for purge_delay, it takes 0 to 4294967295"},
+		{"reserve:16m",
+		 "bad size '16m' for reserve, it takes bytes, or a number and K, M or G"},
+		{"reserve:M",
+		 "bad size 'M' for reserve, it takes bytes, or a number and K, M or G"},
+		{"reserve:4096G",
+		 "bad size '4096G' for reserve, it takes bytes, or a number and K, M or G"},
 		{"purge_delay:18446744073709551617",
 		 "bad number '18446744073709551617' for purge_delay, it takes 0 to 4294967295"},
 		{"purge_delay:99999999999999999999999999",
@@ -151,14 +163,14 @@ static void long_texts_are_cut_off(void **state)
 	const char *said;
 
 	(void)state;
-	memset(text, 'x', sizeof(text) - 1);
+	memset(text, 'q', sizeof(text) - 1);
 	said = parse(text);
 	assert_true(strlen(said) < 200);
-	assert_non_null(strstr(said, "xxx', the nearest is "));
+	assert_non_null(strstr(said, "qqq', the nearest is "));
 	memcpy(text, "on_error:", 9);
 	said = parse(text);
 	assert_true(strlen(said) < 200);
-	assert_non_null(strstr(said, "xxx' for on_error, the nearest is "));
+	assert_non_null(strstr(said, "qqq' for on_error, the nearest is "));
 	assert_defaults();
 }
 

@@ -1,56 +1,8 @@
 /*
- * The kernel says no: to one kind of call at a time, here and there. Nothing that lives is touched, and
- * when it says yes again all goes on. Each in a process of its own, from a heap that was never used.
+ * The kernel gives no memory, or less than was asked for: no address space, no mapping, no access. Each in
+ * a process of its own. What it won't take back or move is in test_refused_returns.c.
  */
-#include "heap.h"
-#include "wrap_os.h"
-
-#include "core/frame.h"
-#include "core/kmem_cache.h"
-#include "core/options.h"
-
-#define MIB ((size_t)1 << 20)
-
-static unsigned int refused_kinds;
-static size_t refused_from, refused_to; /* calls of so many bytes */
-static unsigned int refusals, most_refusals;
-
-static bool refuse(enum os_call call, const void *addr, size_t size)
-{
-	(void)addr;
-	if (!(refused_kinds & 1U << call) || size < refused_from || size > refused_to ||
-	    refusals == most_refusals)
-		return true;
-	refusals++;
-	return false;
-}
-
-static void refuse_kinds(unsigned int kinds, size_t from)
-{
-	refused_kinds = kinds;
-	refused_from = from;
-	refused_to = SIZE_MAX;
-	refusals = 0;
-	most_refusals = UINT32_MAX;
-	os_hook = refuse;
-}
-
-static void allow_all(void)
-{
-	must(refusals > 0);
-	os_hook = NULL;
-}
-
-static void check_heap(void)
-{
-	void *small = kmalloc(100), *large = kmalloc(MIB), *mapped = kmalloc(40 * MIB);
-
-	must(small && large && mapped);
-	memset(large, 1, MIB);
-	kfree(small);
-	kfree(large);
-	kfree(mapped);
-}
+#include "refusals.h"
 
 static void without_sections(void *arg)
 {
@@ -210,47 +162,6 @@ static void with_accessible_frames_behind(void *arg)
 	allow_all();
 }
 
-static void without_purges(void *arg)
-{
-	bool zeroed;
-	char *p = frame_alloc(10, 1, &zeroed);
-
-	(void)arg;
-	memset(p, 1, 10 * FRAME_SIZE);
-	frame_free(p, 10);
-	refuse_kinds(1 << OS_PURGE, 0);
-	must(purge_all() == 0);
-	must(frame_alloc(10, 1, &zeroed) == p && !zeroed);
-	frame_free(p, 10);
-	p = kzalloc(10 * FRAME_SIZE);
-	must(is_zero(p, 10 * FRAME_SIZE));
-	kfree(p);
-	allow_all();
-	must(purge_all() >= 10 * FRAME_SIZE);
-}
-
-static void *use_a_little(void *arg)
-{
-	must(kmalloc(100));
-	return arg;
-}
-
-/* A record in a frame that was used before, and that the kernel doesn't clear. */
-static void a_record_without_a_purge(void *arg)
-{
-	bool zeroed;
-	char *p = frame_alloc(4, 1, &zeroed);
-
-	(void)arg;
-	memset(p, 0xff, 4 * FRAME_SIZE);
-	frame_free(p, 4);
-	refuse_kinds(1 << OS_PURGE, 0);
-	run_thread(use_a_little, NULL);
-	allow_all();
-	must(nr_records() == 1);
-	check_heap();
-}
-
 static void *stay(void *arg)
 {
 	pthread_barrier_t *steps = arg;
@@ -299,60 +210,6 @@ static void without_memory_for_that_page(void *arg)
 	fork_without_the_page(1 << OS_MAP, os_page_size());
 }
 
-static void fill(char *p, size_t size)
-{
-	for (size_t at = 0; at < size; at += 4096)
-		p[at] = (char)(at / 4096);
-}
-
-static bool is_filled(const char *p, size_t size)
-{
-	for (size_t at = 0; at < size; at += 4096) {
-		if (p[at] != (char)(at / 4096))
-			return false;
-	}
-	return true;
-}
-
-/* Pages that can't be moved are copied. */
-static void without_moves(void *arg)
-{
-	char *p = kmalloc(4 * MIB), *behind, *mapped = kmalloc(40 * MIB);
-
-	(void)arg;
-	fill(p, 4 * MIB);
-	fill(mapped, 40 * MIB);
-	behind = p + 4 * MIB;
-	must(frame_extend(p, 4 * MIB / FRAME_SIZE, 1));
-	refuse_kinds(1 << OS_MOVE | 1 << OS_RESIZE, 0);
-	p = krealloc(p, 10 * MIB);
-	mapped = krealloc(mapped, 50 * MIB);
-	allow_all();
-	must(p + 4 * MIB != behind && is_filled(p, 4 * MIB) && is_filled(mapped, 40 * MIB));
-	kfree(p);
-	kfree(mapped);
-	check_heap();
-}
-
-/* The hole that moved pages leave can't be had again: the frames are lost, and no more than they. */
-static void without_the_hole(void *arg)
-{
-	char *p = kmalloc(4 * MIB), *old = p;
-
-	(void)arg;
-	fill(p, 4 * MIB);
-	must(frame_extend(p, 4 * MIB / FRAME_SIZE, 1));
-	refuse_kinds(1 << OS_RESERVE_AT, 0);
-	p = krealloc(p, 10 * MIB);
-	allow_all();
-	must(p != old && is_filled(p, 4 * MIB));
-	must(!frame_is_ours(old) && !frame_is_ours(old + 4 * MIB - 1) &&
-	     frame_is_ours(old + 4 * MIB));
-	must(!kmalloc_owns(old));
-	kfree(p);
-	check_heap();
-}
-
 static void without_anything(void *arg)
 {
 	static char *small[300000];
@@ -390,88 +247,6 @@ static void without_anything(void *arg)
 	check_heap();
 }
 
-/* The last way out gives up free frames, which the kernel may refuse as well. */
-static void check_refused_ways_out(enum os_call call)
-{
-	bool zeroed;
-	char *p = frame_alloc(10, 1, &zeroed);
-
-	memset(p, 3, 10 * FRAME_SIZE);
-	frame_free(p + FRAME_SIZE, 9);
-	refuse_kinds(1U << call, 0);
-	must(!frame_unreserve());
-	allow_all();
-	must(p[FRAME_SIZE - 1] == 3 && frame_is_ours(p + FRAME_SIZE));
-	p = frame_alloc(9, 1, &zeroed);
-	must(p && (!zeroed || is_zero(p, 9 * FRAME_SIZE)));
-	memset(p, 4, 9 * FRAME_SIZE);
-	check_heap();
-}
-
-static void without_unmapping(void *arg)
-{
-	(void)arg;
-	address_limit = (size_t)1 << 46;
-	check_refused_ways_out(OS_UNMAP);
-}
-
-static void without_uncommitting(void *arg)
-{
-	(void)arg;
-	check_refused_ways_out(OS_UNCOMMIT);
-}
-
-/* The same where all of it has been made accessible. */
-static void without_unmapping_what_is_accessible(void *arg)
-{
-	bool zeroed;
-	void *p;
-
-	(void)arg;
-	address_limit = (size_t)1 << 46;
-	refuse_kinds(1 << OS_RESERVE | 1 << OS_RESERVE_AT, 2 * MIB);
-	p = frame_alloc(8, 1, &zeroed);
-	allow_all();
-	must(p);
-	frame_free(p, 8);
-	check_refused_ways_out(OS_UNMAP);
-}
-
-/* A mapping that can't be unmapped gives its pages back at least. */
-static void without_unmapping_a_mapping(void *arg)
-{
-	char *p = kmalloc(40 * MIB);
-
-	(void)arg;
-	memset(p, 1, 4 * MIB);
-	refuse_kinds(1 << OS_UNMAP, 0);
-	kfree(p);
-	allow_all();
-	must(resident_pages(p, 4 * MIB) == 0);
-	must(ksize(p) == 0);
-	check_heap();
-}
-
-/* Of its end the thread is told at a later call, if not at the first. */
-static void *use_unhooked(void *arg)
-{
-	kfree(kmalloc(100));
-	allow_all();
-	kfree(kmalloc(1000));
-	return arg;
-}
-
-static void a_thread_without_notice_of_its_end(void *arg)
-{
-	(void)arg;
-	for (unsigned int i = 0; i < 3; i++) {
-		refuse_kinds(1 << OS_AT_THREAD_EXIT, 0);
-		run_thread(use_unhooked, NULL);
-		must(nr_records() == 1);
-	}
-	check_heap();
-}
-
 static void a_thread_without_a_record(void *arg)
 {
 	(void)arg;
@@ -483,25 +258,6 @@ static void a_thread_without_a_record(void *arg)
 	must(thread_current());
 	check_heap();
 }
-
-struct scenario {
-	void (*run)(void *);
-};
-
-static void in_a_child(void **state)
-{
-	const struct scenario *scenario = *state;
-
-	run_good_child(scenario->run, NULL);
-}
-
-#define CHILD(fn)                                               \
-	{                                                       \
-#fn, in_a_child, NULL, NULL, &(struct scenario) \
-		{                                               \
-			fn                                      \
-		}                                               \
-	}
 
 int main(void)
 {
@@ -515,19 +271,10 @@ int main(void)
 		CHILD(without_commits),
 		CHILD(with_few_commits),
 		CHILD(with_accessible_frames_behind),
-		CHILD(without_purges),
-		CHILD(a_record_without_a_purge),
 		CHILD(without_a_page_for_forks),
 		CHILD(without_memory_for_that_page),
-		CHILD(without_moves),
-		CHILD(without_the_hole),
 		CHILD(without_anything),
-		CHILD(without_unmapping),
-		CHILD(without_uncommitting),
-		CHILD(without_unmapping_what_is_accessible),
-		CHILD(without_unmapping_a_mapping),
 		CHILD(a_thread_without_a_record),
-		CHILD(a_thread_without_notice_of_its_end),
 	};
 
 	options.purge_delay_ms = 3600000;

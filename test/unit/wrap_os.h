@@ -8,20 +8,7 @@
 #include "unit.h"
 
 #include "core/os.h"
-
-enum os_call {
-	OS_RESERVE,
-	OS_RESERVE_AT,
-	OS_MAP,
-	OS_UNMAP,
-	OS_COMMIT,
-	OS_UNCOMMIT,
-	OS_PURGE,
-	OS_RESIZE,
-	OS_MOVE,
-	OS_WIPE_ON_FORK,
-	OS_AT_THREAD_EXIT,
-};
+#include "../os_call.h"
 
 /* Called before each call; false refuses it. NULL: all are let through. */
 static bool (*os_hook)(enum os_call call, const void *addr, size_t size);
