@@ -20,6 +20,10 @@ void run_row(benchmark::State &state, const workload *w, size_t arg)
 	if (at.threads > 1)
 		bench_pin(at.thread);
 	own = w->start(&at);
+	if (!own) {
+		state.SkipWithError("this malloc can't run it");
+		return;
+	}
 
 	// Once unmeasured: a slow row is timed over few runs, and the first one faults its pages in.
 	if (w->prepare)

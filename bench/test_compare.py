@@ -29,12 +29,20 @@ def level(name: str, floor: float = 1.2) -> Row:
     return row(name, uslub=[1.0] * 5, jemalloc=[1.0] * 5, floor=[1.0 / floor] * 5)
 
 
-def google_json(provider: str = "/lib/libc.so.6", rates: tuple = (1e8, 2e8, 4e8)) -> str:
-    runs = [{"run_type": "iteration", "items_per_second": rate} for rate in rates]
-    aggregate = {"run_type": "aggregate", "items_per_second": 1.0}
+def google_json(
+    provider: str = "/lib/libc.so.6", rates: tuple = (1e8, 2e8, 4e8), name: str = "r"
+) -> str:
+    run = {"run_name": name, "run_type": "iteration"}
+    runs = [run | {"items_per_second": rate} for rate in rates]
+    other = run | {"run_name": "other", "items_per_second": 3.0}
+    aggregate = run | {"run_type": "aggregate", "items_per_second": 1.0}
     return json.dumps(
-        {"context": {"malloc_provider": provider}, "benchmarks": [*runs, aggregate]}
+        {"context": {"malloc_provider": provider}, "benchmarks": [other, *runs, aggregate]}
     )
+
+
+def nested(kind: str, *times: float) -> Row:
+    return row(f"nested/{kind}/64", uslub=list(times))
 
 
 class Ratios(unittest.TestCase):
@@ -122,12 +130,74 @@ class Check(unittest.TestCase):
         self.assertRaises(BenchError, figures.check, [row("pair/lifo/8", uslub=[1.0] * 3)])
 
 
+class CheckOfTheLock(unittest.TestCase):
+    def check(self, ours: list, size: int = 64) -> figures.Verdict:
+        rows = [row(f"pair/{kind}/{size}", uslub=ours, lockless=[1.0] * 5)
+                for kind in ("lifo", "random")]
+        return figures.check(rows, ["lockless"])
+
+    def test_free_of_charge_passes(self):
+        verdict = self.check([1.02] * 5)
+        self.assertTrue(verdict.passed)
+        self.assertIn("geometric mean 1.020", verdict.facts[0])
+
+    def test_above_the_bound_fails(self):
+        verdict = self.check([1.1] * 5)
+        self.assertEqual((verdict.passed, verdict.clear, verdict.doubtful), (False, True, []))
+
+    def test_rounds_that_disagree_leave_doubt(self):
+        verdict = self.check([1.1, 1.1, 1.1, 1.0, 1.0])
+        self.assertEqual((verdict.passed, verdict.clear), (False, False))
+        self.assertEqual(len(verdict.doubtful), 2)
+
+    def test_nothing_measured_is_an_error(self):
+        self.assertRaises(BenchError, self.check, [1.0] * 5, 2048)
+        self.assertRaises(BenchError, figures.check, [level("pair/lifo/64")], ["lockless"])
+
+    def test_the_mean_has_a_spread(self):
+        rows = [row("a", uslub=[2, 4, 2], lockless=[1, 1, 1]),
+                row("b", uslub=[2, 4, 8], lockless=[1, 1, 1])]
+        found = figures.mean_ratio(rows, "lockless")
+        self.assertAlmostEqual(found.value, 8**0.5)
+        self.assertAlmostEqual(found.low, 2)
+        self.assertAlmostEqual(found.high, 4)
+        self.assertIsNone(figures.mean_ratio(rows, "jemalloc"))
+
+
+class Nested(unittest.TestCase):
+    outside = (1.0, 1.0, 1.0)
+
+    def check(self, *times: float) -> figures.Verdict:
+        self.rows = [nested("outside", *self.outside), nested("malloc", *times)]
+        return figures.check([level("pair/lifo/64"), *self.rows])
+
+    def test_ratio_to_the_row_outside_of_the_same_size(self):
+        rows = [nested("outside", 1.0, 2.0, 4.0), nested("free", 3.0, 3.0, 3.0),
+                row("nested/malloc/128", uslub=[1.0] * 3)]
+        ((inside, base, found),) = figures.nested_ratios(rows)
+        self.assertEqual((inside, base), (rows[1], rows[0]))
+        self.assertEqual((found.value, found.low, found.high), (1.5, 0.75, 3.0))
+
+    def test_twice_an_ordinary_pair_passes(self):
+        self.assertTrue(self.check(2.0, 2.0, 2.0).passed)
+
+    def test_more_fails(self):
+        verdict = self.check(2.2, 2.1, 2.1)
+        self.assertEqual((verdict.passed, verdict.clear), (False, True))
+
+    def test_doubt_is_cleared_by_both_rows_together(self):
+        verdict = self.check(2.2, 2.2, 1.9)
+        self.assertEqual((verdict.passed, verdict.clear), (False, False))
+        self.assertEqual(verdict.doubtful, self.rows)
+
+
 class Groups(unittest.TestCase):
     def test_groups(self):
         self.assertEqual(figures.group(Row("pair/lifo/1024")), "pair, to 1024 B")
         self.assertEqual(figures.group(Row("pair/fifo/1500")), "pair, above 1024 B")
         self.assertEqual(figures.group(Row("pair/lifo/8/real_time/threads:4")), "pair, all cores")
         self.assertEqual(figures.group(Row("realloc/one/65536")), "realloc")
+        self.assertIsNone(figures.group(Row("nested/free/64")))
         self.assertIsNone(figures.group(Row("control/ring/256/real_time/threads:2")))
 
     def test_titles(self):
@@ -141,7 +211,8 @@ class Output(unittest.TestCase):
 
     def test_threads_run_side_by_side(self):
         parallel = Row("r/real_time/threads:2")
-        self.assertEqual(measure.nanoseconds(google_json(), parallel, LIBC), 10.0)
+        output = google_json(name=parallel.name)
+        self.assertEqual(measure.nanoseconds(output, parallel, LIBC), 10.0)
 
     def test_a_preload_without_effect_is_an_error(self):
         other = Allocator("jemalloc", Path(__file__), "")
@@ -153,6 +224,14 @@ class Output(unittest.TestCase):
         for text in ("", "{}", no_rates, google_json(rates=(0,))):
             self.assertRaises(BenchError, measure.nanoseconds, text, Row("r"), LIBC)
 
+    def test_a_row_that_refused_is_an_error(self):
+        refused = {"run_name": "r", "run_type": "iteration", "error_occurred": True,
+                   "error_message": "cannot"}
+        text = json.dumps({"context": {"malloc_provider": "/lib/libc.so.6"},
+                           "benchmarks": [refused]})
+        with self.assertRaisesRegex(BenchError, "cannot"):
+            measure.nanoseconds(text, Row("r"), LIBC)
+
     def test_cells(self):
         self.assertTrue(report.cell(figures.Ratio(1.2, 1.15, 1.25)).endswith("!"))
         self.assertTrue(report.cell(figures.Ratio(1.2, 0.9, 1.25)).endswith("?"))
@@ -163,16 +242,48 @@ class Output(unittest.TestCase):
 class Turns(unittest.TestCase):
     def test_the_floor_runs_alone_only(self):
         floor = Allocator("floor", Path("x"), "")
-        self.assertEqual(measure.contenders(Row("r"), [LIBC, floor]), [LIBC, floor])
-        self.assertEqual(measure.contenders(Row("r/threads:2"), [LIBC, floor]), [LIBC])
+        self.assertEqual(measure.contenders([Row("r")], [LIBC, floor]), [LIBC, floor])
+        self.assertEqual(measure.contenders([Row("r/threads:2")], [LIBC, floor]), [LIBC])
+
+    def test_nested_rows_are_for_who_survives_them(self):
+        ours = Allocator("uslub", Path("x"), "")
+        lockless = Allocator("lockless", Path("x"), "")
+        masked = Allocator("masked", Path("x"), "")
+        found = {kind: measure.contenders([nested(kind)], [ours, LIBC, lockless, masked])
+                 for kind in ("outside", "malloc", "free")}
+        self.assertEqual(found, {"outside": [ours, masked], "malloc": [ours], "free": [ours]})
+
+    def test_nested_rows_of_a_size_share_a_process(self):
+        rows = [nested("outside"), Row("pair/lifo/64"), nested("malloc"), Row("nested/free/128")]
+        groups = [[r.name for r in group] for group in measure.by_process(rows)]
+        self.assertEqual(groups, [["nested/outside/64", "nested/malloc/64"], ["pair/lifo/64"],
+                                  ["nested/free/128"]])
+
+    def test_rows_of_a_process_get_their_own_figures(self):
+        rows = [nested("outside"), nested("malloc")]
+        with mock.patch.object(measure, "measure_once", lambda *_: [1.0, 2.0]), \
+                mock.patch.object(measure, "show_progress"):
+            measure.measure(Path("x"), rows, [Allocator("uslub", Path("x"), "")],
+                            measure.Effort(3, 1, 0.1))
+        self.assertEqual([r.times["uslub"] for r in rows], [[1.0] * 3, [2.0] * 3])
+
+    def test_of_a_process_everyone_runs_what_he_can(self):
+        rows = [nested("outside"), nested("malloc")]
+        with mock.patch.object(measure, "measure_once", lambda _b, own, *_: [1.0] * len(own)), \
+                mock.patch.object(measure, "show_progress"):
+            measure.measure(Path("x"), rows, [Allocator("uslub", Path("x"), ""),
+                                              Allocator("masked", Path("x"), "")],
+                            measure.Effort(3, 1, 0.1))
+        self.assertIn("masked", rows[0].times)
+        self.assertNotIn("masked", rows[1].times)
 
     def test_everyone_is_measured_in_every_round_and_begins_once(self):
         names = [Allocator(name, None, "") for name in ("a", "b", "c")]
         order = []
 
-        def note(_binary, _row, allocator, _effort):
+        def note(_binary, _rows, allocator, _effort):
             order.append(allocator.name)
-            return 1.0
+            return [1.0]
 
         rows = [Row("r")]
         with mock.patch.object(measure, "measure_once", note), \
@@ -230,7 +341,8 @@ class Failures(unittest.TestCase):
         self.assert_refused("row pair/lifo/64 under uslub: died of SIGSEGV", "--peers", "glibc")
 
     def test_an_unloadable_library_is_no_measurement(self):
-        self.binary(f"echo '{google_json()}'")
+        output = google_json(name="pair/lifo/64")
+        self.binary(f"echo '{output}'")
         self.library()
         self.assert_refused("the preload had no effect", "--peers", "glibc")
 
@@ -242,6 +354,8 @@ class Failures(unittest.TestCase):
         self.assert_refused("--filter (", "--filter", "(")
         self.assert_refused("show no spread", "--rounds", "1")
         self.assert_refused("--check needs floor", "--check", "--peers", "jemalloc")
+        self.assert_refused("--check needs floor", "--check", "--peers", "jemalloc,lockless")
+        self.assert_refused("no such library", "--check", "--peers", "lockless")
 
     def test_a_missing_peer_names_its_package(self):
         with mock.patch.object(allocators, "find_library", return_value=None):

@@ -33,7 +33,10 @@ struct setting {
 	unsigned int threads;
 };
 
-/* start, prepare, run and stop are all called by the thread that runs the workload. */
+/*
+ * start, prepare, run and stop are all called by the thread that runs the workload. start returns NULL
+ * where the measured malloc can't run the row.
+ */
 struct workload {
 	const char *name;
 	unsigned int threads;			  /* enum workload_threads, or'ed */
@@ -50,6 +53,7 @@ extern const struct workload zeroed_pairs;
 extern const struct workload growth_one, growth_four;
 extern const struct workload burst_pairs, scattered_frees;
 extern const struct workload remote_frees, ring_control;
+extern const struct workload nested_outside, nested_malloc, nested_free;
 
 /* All of them, in the order of the report; ends with NULL. */
 extern const struct workload *const workloads[];

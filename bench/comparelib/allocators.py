@@ -30,7 +30,23 @@ PACKAGED = {
     "tcmalloc": Packaged("libtcmalloc_minimal.so.4", "libtcmalloc-minimal4"),
 }
 
-PEERS = ["glibc", *PACKAGED, "floor"]
+@dataclass(frozen=True)
+class Built:
+    """An allocator that the build makes for the comparison alone."""
+
+    file: str
+    what: str
+
+
+BUILT = {
+    "floor": Built("libfloor.so", "bench/floor.c"),
+    "lockless": Built("libuslub_lockless.so", "uslub built without its lock"),
+    "masked": Built("libmasked.so", "the C library's, all signals masked around each call"),
+}
+
+# Whom compare takes when nobody is named, and all that can be.
+USUAL = ["glibc", *PACKAGED, "floor"]
+PEERS = [*USUAL, *(name for name in BUILT if name not in USUAL)]
 
 # Whatever tunes an allocator, or loads another: each runs as its package builds it.
 TUNING = re.compile(r"^(MALLOC_|MIMALLOC_|TCMALLOC_|GLIBC_TUNABLES$|LD_|USLUB)")
@@ -47,6 +63,16 @@ class Allocator:
     @property
     def single_threaded(self) -> bool:
         return self.name == "floor"
+
+    @property
+    def any_context(self) -> bool:
+        """Whether every signal handler may call it."""
+        return self.name in ("uslub", "masked")
+
+    @property
+    def interruptible(self) -> bool:
+        """Whether such a handler can run in the middle of a call."""
+        return self.name != "masked"
 
     def environment(self) -> dict[str, str]:
         env = {k: v for k, v in os.environ.items() if not TUNING.match(k)}
@@ -118,7 +144,7 @@ def uslub(path: Path, source: Path) -> Allocator:
 def peer(name: str, bench_dir: Path) -> Allocator:
     if name == "glibc":
         return Allocator(name, None, " ".join(platform.libc_ver()))
-    if name == "floor":
-        library = own_library(bench_dir / "libfloor.so")
-        return Allocator(name, library, f"bench/floor.c, {digest(library)}")
+    if name in BUILT:
+        library = own_library(bench_dir / BUILT[name].file)
+        return Allocator(name, library, f"{BUILT[name].what}, {digest(library)}")
     return packaged(name)

@@ -17,6 +17,12 @@ SLOWER = 1.05  # than jemalloc, in any pair row
 SMALL = 1024  # bytes; larger pairs are not held against the floor
 FLOOR_MEAN = 1.3
 FLOOR_WORST = 1.5
+LOCK_MEAN = 1.03  # small pairs, against the same build without its lock
+NESTED_WORST = 2.0  # a pair in a handler that found the class busy, against one that found it free
+
+# With these among the peers --check judges all of the pair rows, or what the lock costs.
+CHECKED_PEERS = {"jemalloc", "floor"}
+LOCKLESS = "lockless"
 
 
 @dataclass(frozen=True)
@@ -43,16 +49,22 @@ class Ratio:
         return self.value > SLOWER and self.low <= 1
 
 
-def ratio(row: Row, peer: str) -> Optional[Ratio]:
-    """None where the peer does not take part in the row."""
-    ours, theirs = row.times[SUBJECT], row.times.get(peer)
-    if not theirs:
-        return None
-    each = sorted(a / b for a, b in zip(ours, theirs))
+def with_spread(value: float, rounds: Iterable[float]) -> Ratio:
+    each = sorted(rounds)
     # The range of all rounds only ever widens: of every ten one falls off at either end.
     off = len(each) // 10
-    value = statistics.median(ours) / statistics.median(theirs)
     return Ratio(value, each[off], each[-1 - off])
+
+
+def ratio_of_times(ours: list[float], theirs: list[float]) -> Ratio:
+    value = statistics.median(ours) / statistics.median(theirs)
+    return with_spread(value, (a / b for a, b in zip(ours, theirs)))
+
+
+def ratio(row: Row, peer: str) -> Optional[Ratio]:
+    """None where the peer does not take part in the row."""
+    theirs = row.times.get(peer)
+    return ratio_of_times(row.times[SUBJECT], theirs) if theirs else None
 
 
 def pair_size(row: Row) -> Optional[int]:
@@ -67,9 +79,9 @@ def is_small_pair(row: Row) -> bool:
 
 
 def group(row: Row) -> Optional[str]:
-    """The line of the summary that a row belongs to; controls measure no allocator."""
+    """The line of the summary that a row belongs to; not for rows that compare no allocators."""
     family = row.name.split("/")[0]
-    if family == "control":
+    if family in ("control", "nested"):
         return None
     if family != "pair":
         return family
@@ -79,9 +91,25 @@ def group(row: Row) -> Optional[str]:
     return f"pair, to {SMALL} B" if size <= SMALL else f"pair, above {SMALL} B"
 
 
-def mean_ratio(rows: Iterable[Row], peer: str) -> Optional[float]:
-    ratios = [r.value for r in (ratio(row, peer) for row in rows) if r]
-    return statistics.geometric_mean(ratios) if ratios else None
+def mean_ratio(rows: Iterable[Row], peer: str) -> Optional[Ratio]:
+    """The geometric mean over the rows that the peer takes part in, and the rounds' own means."""
+    pairs = [(row.times[SUBJECT], row.times[peer]) for row in rows if row.times.get(peer)]
+    if not pairs:
+        return None
+    value = statistics.geometric_mean(ratio_of_times(*pair).value for pair in pairs)
+    each = ([a / b for a, b in zip(*pair)] for pair in pairs)
+    return with_spread(value, (statistics.geometric_mean(turn) for turn in zip(*each)))
+
+
+def nested_ratios(rows: list[Row]) -> list[tuple[Row, Row, Ratio]]:
+    """Each row of a handler that interrupted malloc or free, the one of a handler that interrupted
+    neither, and the ratio of uslub's times in them."""
+    outside = {r.process: r for r in rows if r.name.startswith("nested/outside/")}
+    inside = [r for r in rows if r.name.startswith("nested/") and r not in outside.values()]
+    return [
+        (row, base, ratio_of_times(row.times[SUBJECT], base.times[SUBJECT]))
+        for row, base in ((r, outside.get(r.process)) for r in inside) if base
+    ]
 
 
 def by_group(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -117,11 +145,15 @@ def rows_to_check(rows: list[Row]) -> tuple[list[Row], list[Row]]:
     return pairs, small
 
 
-def check(rows: list[Row]) -> Verdict:
+def check(rows: list[Row], peers: Iterable[str] = CHECKED_PEERS) -> Verdict:
     pairs, small = rows_to_check(rows)
     verdict = Verdict([], [], [], [])
-    check_pairs(verdict, pairs)
-    check_floor(verdict, small)
+    if CHECKED_PEERS <= set(peers):
+        check_pairs(verdict, pairs)
+        check_floor(verdict, small)
+    if LOCKLESS in peers:
+        check_lock(verdict, small)
+    check_nested(verdict, rows)
     return verdict
 
 
@@ -162,6 +194,46 @@ def check_floor(verdict: Verdict, small: list[Row]) -> None:
     verdict.failures += [
         f"above {FLOOR_WORST}x the floor: {describe(row, r, 'floor')}" for row, r in above
     ]
+
+
+def check_lock(verdict: Verdict, small: list[Row]) -> None:
+    for row in small:
+        needed(row, LOCKLESS)
+    mean = mean_ratio(small, LOCKLESS)
+    text = (
+        f"pairs to {SMALL} B against the build without the lock: {len(small)} rows, geometric "
+        f"mean {mean.value:.3f}, by rounds {mean.low:.3f} to {mean.high:.3f} (bound {LOCK_MEAN})"
+    )
+    verdict.facts.append(text)
+    if mean.value <= LOCK_MEAN:
+        return
+    verdict.failures.append(f"the lock costs too much: {text}")
+    if mean.low > LOCK_MEAN:
+        verdict.clear = True
+    else:
+        verdict.doubtful += [row for row in small if row not in verdict.doubtful]
+
+
+def check_nested(verdict: Verdict, rows: list[Row]) -> None:
+    found = nested_ratios(rows)
+    if not found:
+        return
+    worst_row, _, worst = max(found, key=lambda entry: entry[2].value)
+    verdict.facts.append(
+        f"pairs in a handler where the class is busy: {len(found)} rows, worst "
+        f"{worst.value:.2f} times an ordinary one in {worst_row.title} (bound {NESTED_WORST})"
+    )
+    for row, base, r in found:
+        if r.value <= NESTED_WORST:
+            continue
+        verdict.failures.append(
+            f"above {NESTED_WORST} times an ordinary pair: {describe(row, r, base.title)}"
+        )
+        verdict.clear |= r.low > NESTED_WORST
+        if r.low <= NESTED_WORST:
+            # All of a process, or their rounds would not match.
+            verdict.doubtful += [other for other in rows if other.process == row.process
+                                 and other not in verdict.doubtful]
 
 
 def needed(row: Row, peer: str) -> Ratio:

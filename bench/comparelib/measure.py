@@ -35,6 +35,19 @@ class Row:
         base = re.sub(r"(/real_time)?(/threads:\d+)?$", "", self.name)
         return base if self.threads == 1 else f"{base} x{self.threads}"
 
+    @property
+    def process(self) -> str:
+        """Rows with the same answer are measured in one process, for they are compared."""
+        nested = re.fullmatch(r"nested/\w+/(\d+)", self.name)
+        return f"nested/{nested.group(1)}" if nested else self.name
+
+    def is_for(self, allocator: Allocator) -> bool:
+        if self.name.startswith("nested/outside/"):
+            return allocator.any_context
+        if self.name.startswith("nested/"):
+            return allocator.any_context and allocator.interruptible
+        return self.threads == 1 or not allocator.single_threaded
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -78,32 +91,48 @@ def nanoseconds(output: str, row: Row, allocator: Allocator) -> float:
     try:
         result = json.loads(output)
         provider = result["context"]["malloc_provider"]
-        runs = [b for b in result["benchmarks"] if b["run_type"] == "iteration"]
-        rates = [b["items_per_second"] for b in runs]
+        runs = [b for b in result["benchmarks"]
+                if b["run_type"] == "iteration" and b["run_name"] == row.name]
+        refused = [b["error_message"] for b in runs if b.get("error_occurred")]
+        rates = [b["items_per_second"] for b in runs if not b.get("error_occurred")]
     except (ValueError, KeyError) as error:
         raise BenchError(f"unexpected output of the benchmark: {error!r}") from error
     if not allocator.provides(provider):
         raise BenchError(f"malloc came from {provider}: the preload had no effect")
+    if refused:
+        raise BenchError(refused[0])
     if not rates or min(rates) <= 0:
         raise BenchError("the benchmark reported no operations")
     return row.threads * 1e9 / statistics.median(rates)
 
 
-def measure_once(binary: Path, row: Row, allocator: Allocator, effort: Effort) -> float:
+def measure_once(
+    binary: Path, rows: list[Row], allocator: Allocator, effort: Effort
+) -> list[float]:
+    """A figure for each of the rows, in one process."""
+    names = [row.name for row in rows]
     arguments = [
-        f"--benchmark_filter=^{row.name}$",
+        f"--benchmark_filter=^({'|'.join(names)})$",
         f"--benchmark_repetitions={effort.repetitions}",
         f"--benchmark_min_time={effort.seconds}",
         "--benchmark_format=json",
     ]
     try:
-        return nanoseconds(run_binary(binary, allocator, arguments), row, allocator)
+        output = run_binary(binary, allocator, arguments)
+        return [nanoseconds(output, row, allocator) for row in rows]
     except BenchError as error:
-        raise BenchError(f"row {row.name} under {allocator.name}: {error}") from error
+        raise BenchError(f"row {' '.join(names)} under {allocator.name}: {error}") from error
 
 
-def contenders(row: Row, allocators: list[Allocator]) -> list[Allocator]:
-    return [a for a in allocators if row.threads == 1 or not a.single_threaded]
+def contenders(rows: list[Row], allocators: list[Allocator]) -> list[Allocator]:
+    return [a for a in allocators if any(row.is_for(a) for row in rows)]
+
+
+def by_process(rows: list[Row]) -> list[list[Row]]:
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.process, []).append(row)
+    return list(groups.values())
 
 
 def rotated(items: list, by: int) -> list:
@@ -115,13 +144,17 @@ def measure(binary: Path, rows: list[Row], allocators: list[Allocator], effort: 
     """Fills in the rows. The allocators take turns at each row, so that slow drifts of the machine
     meet all of them; who begins changes with the row and the round."""
     begin = time.monotonic()
+    groups = by_process(rows)
+    total = effort.rounds * len(groups)
     for turn in range(effort.rounds):
-        for index, row in enumerate(rows):
-            show_progress(turn * len(rows) + index, effort.rounds * len(rows), begin)
-            for allocator in rotated(contenders(row, allocators), turn + index):
-                figure = measure_once(binary, row, allocator, effort)
-                row.times.setdefault(allocator.name, []).append(figure)
-    show_progress(effort.rounds * len(rows), effort.rounds * len(rows), begin)
+        for index, group in enumerate(groups):
+            show_progress(turn * len(groups) + index, total, begin)
+            for allocator in rotated(contenders(group, allocators), turn + index):
+                own = [row for row in group if row.is_for(allocator)]
+                figures = measure_once(binary, own, allocator, effort)
+                for row, figure in zip(own, figures):
+                    row.times.setdefault(allocator.name, []).append(figure)
+    show_progress(total, total, begin)
 
 
 def show_progress(done: int, total: int, begin: float) -> None:

@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any, Optional
 
 from comparelib.allocators import Allocator
-from comparelib.figures import SLOWER, SUBJECT, Ratio, Verdict, by_group, mean_ratio, ratio
+from comparelib.figures import (
+    SLOWER,
+    SUBJECT,
+    Ratio,
+    Verdict,
+    by_group,
+    mean_ratio,
+    nested_ratios,
+    ratio,
+)
 from comparelib.measure import Effort, Row
 
 NAME_WIDTH = 24
@@ -16,7 +25,9 @@ CELL_WIDTH = 20
 
 
 def compact(value: float) -> str:
-    """Three digits or so: 0.94, 12.3, 145."""
+    """Three digits or so: 0.005, 0.94, 12.3, 145."""
+    if value < 0.1:
+        return f"{value:.3f}"
     if value < 10:
         return f"{value:.2f}"
     return f"{value:.1f}" if value < 100 else f"{value:.0f}"
@@ -63,12 +74,22 @@ def print_table(rows: list[Row], peers: list[str]) -> None:
 
 def print_means(rows: list[Row], peers: list[str]) -> None:
     groups = by_group(rows)
-    print("\nGeometric means")
+    if not groups:
+        return
+    print("\nGeometric means, and the least and greatest of any round")
     for name, members in [*groups.items(), ("all", sum(groups.values(), []))]:
-        means = [mean_ratio(members, p) for p in peers]
-        cells = "".join(f"{compact(m) if m else '-':>{CELL_WIDTH - 15}}{'':15}" for m in means)
+        cells = "".join(f"{cell(mean_ratio(members, p)):>{CELL_WIDTH}}" for p in peers)
         print(f"{name:<{NAME_WIDTH}}{len(members):>{TIME_WIDTH - 5}} rows{cells}".rstrip())
     print_undecided(rows, peers)
+
+
+def print_nested(rows: list[Row]) -> None:
+    found = nested_ratios(rows)
+    if not found:
+        return
+    print("\nA pair in a handler that found the class busy, over one that interrupted neither")
+    for row, _, r in found:
+        print(f"{row.title:<{NAME_WIDTH}}{'':{TIME_WIDTH}}{cell(r):>{CELL_WIDTH}}".rstrip())
 
 
 def print_undecided(rows: list[Row], peers: list[str]) -> None:
@@ -117,6 +138,13 @@ def verdict_record(verdict: Verdict) -> dict[str, Any]:
     }
 
 
+def nested_record(rows: list[Row]) -> list[dict[str, Any]]:
+    return [
+        {"name": row.name, "over": base.name, **ratio_record(found)}
+        for row, base, found in nested_ratios(rows)
+    ]
+
+
 def write_json(
     file: Path,
     machine: dict[str, str],
@@ -135,6 +163,7 @@ def write_json(
         },
         "effort": vars(effort),
         "rows": [row_record(row, peers) for row in rows],
+        "nested": nested_record(rows),
         "check": verdict_record(verdict) if verdict else None,
     }
     file.write_text(json.dumps(record, indent=1) + "\n")
