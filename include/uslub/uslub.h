@@ -35,7 +35,7 @@ struct kmem_cache;
  * USLUB_NO_MERGE: the same pointer is returned then, and counts as one more reference.
  *
  * Returns NULL with errno EINVAL (a size, alignment, flag or name that is not as above) or ENOMEM (no
- * memory, or 900 caches exist). Context: thread. (kmem_cache_create)
+ * memory, or 900 caches exist: an account or a reserve counts as 36). Context: thread. (kmem_cache_create)
  */
 struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align,
 				     unsigned int flags, void (*ctor)(void *object));
