@@ -24,7 +24,7 @@ static inline struct free_object *__sheaf_pop(struct kmem_cache_cpu *c)
 	return fo;
 }
 
-/* The local_lock is held. True: the sheaf is full now and must be flushed. */
+/* The local_lock is held. True: the sheaf is over-full and must be flushed. */
 static inline bool __sheaf_push(struct kmem_cache_cpu *c, struct free_object *fo, struct slab *slab)
 {
 	fo->next = c->freelist;
@@ -32,7 +32,7 @@ static inline bool __sheaf_push(struct kmem_cache_cpu *c, struct free_object *fo
 	barrier();
 	c->freelist = fo;
 	barrier();
-	return --c->room == 0;
+	return --c->room < 0;
 }
 
 /*

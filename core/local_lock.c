@@ -9,6 +9,8 @@
 #define HOLD_SLOW 1U
 #define HOLD_SEEN 2U
 #define HOLD_FAR 4U
+/* A slow path's, before it knows what it found. */
+#define HOLD_DOUBT (HOLD_SLOW | HOLD_SEEN)
 #define HOLD_TAGS (HOLD_SLOW | HOLD_SEEN | HOLD_FAR)
 
 /* Taken on the stack below the caller's frames, so that what lies there is known to be dead. */
@@ -71,39 +73,57 @@ static bool holder_is_gone(struct thread *t, struct kmem_cache_cpu *c, uintptr_t
 	return has_changed(c, word, at);
 }
 
+static uintptr_t hold_word(struct thread *t, const struct kmem_cache *s, struct local_hold *hold)
+{
 #if defined(USLUB_LOCKLESS)
-void local_hold(struct thread *t, const struct kmem_cache *s, struct local_hold *hold)
-{
-	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
-
-	hold->cpu = c;
-	c->local_lock = (uintptr_t)t;
-}
+	(void)s;
+	(void)hold;
+	return (uintptr_t)t;
 #else
-void local_hold(struct thread *t, const struct kmem_cache *s, struct local_hold *hold)
+	(void)t;
+	return (uintptr_t)hold | HOLD_SLOW | (s->ctor ? HOLD_FAR : 0);
+#endif
+}
+
+/* Zero until the thread first uses the cache. */
+static void slot_init(struct kmem_cache_cpu *c, const struct kmem_cache *s)
+{
+	if (likely(c->slab))
+		return;
+	c->room = s->sheaf;
+	barrier();
+	c->slab = &slab_none;
+}
+
+/*
+ * From `word`, which was found free, or judged abandoned. What the stage says is exact where it was set by the
+ * very holder that is gone: a slow one, which had made sure of what it found. Where in doubt, the word says so
+ * until all is whole, for this may be abandoned as well.
+ */
+static bool take(struct thread *t, struct kmem_cache *s, struct local_hold *hold, uintptr_t word)
 {
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+	uintptr_t mine = hold_word(t, s, hold);
+	bool held = word != (uintptr_t)t && word != 0;
+	bool exact = held && (word & HOLD_DOUBT) == HOLD_SLOW;
+	uintptr_t first = exact ? mine : mine | HOLD_DOUBT;
 
 	hold->cpu = c;
 	barrier();
-	c->local_lock = (uintptr_t)hold | HOLD_SLOW | (s->ctor ? HOLD_FAR : 0);
+	if (!held)
+		c->local_lock = first;
+	/* A handler may have come by since: then it is busy, as far as this call can know. */
+	else if (!__atomic_compare_exchange_n(&c->local_lock, &word, first, false, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED))
+		return false;
 	barrier();
-}
-#endif
-
-static void take(struct thread *t, struct kmem_cache *s, struct local_hold *hold, bool abandoned)
-{
-	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
-
-	local_hold(t, s, hold);
-	/* Only now: a handler before the lock was taken may have set up the slot. */
-	if (unlikely(!c->slab)) {
-		c->room = s->sheaf;
-		barrier();
-		c->slab = &slab_none;
-	}
-	if (unlikely(abandoned || c->stage != STAGE_NONE))
-		__thread_recover(t, s, abandoned);
+	slot_init(c, s);
+	if (unlikely(held || c->stage != STAGE_NONE))
+		__thread_recover(t, s, exact);
+	barrier();
+	c->local_lock = mine;
+	barrier();
+	return true;
 }
 
 bool local_trylock(struct thread *t, struct kmem_cache *s, struct local_hold *hold)
@@ -114,13 +134,18 @@ bool local_trylock(struct thread *t, struct kmem_cache *s, struct local_hold *ho
 
 	if (unlikely(held) && !holder_is_gone(t, c, word, hold))
 		return false;
-	take(t, s, hold, held);
-	return true;
+	return take(t, s, hold, word);
 }
 
 void local_seize(struct thread *t, struct kmem_cache *s, struct local_hold *hold)
 {
-	uintptr_t word = thread_cpu(t, s->cpu_offset)->local_lock;
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 
-	take(t, s, hold, word != (uintptr_t)t && word != 0);
+	while (!take(t, s, hold, *(volatile uintptr_t *)&c->local_lock))
+		;
+}
+
+void local_hold(struct thread *t, struct kmem_cache *s, struct local_hold *hold)
+{
+	take(t, s, hold, (uintptr_t)t);
 }

@@ -12,6 +12,7 @@
  *   sp                    the fast path, whose stack pointer this is
  *   sp | SEEN | print     the same; a nested call has noted a print of what stands at sp
  *   hold | SLOW [| FAR]   a slow path; hold points to its struct local_hold
+ *   ... | SLOW | SEEN     a slow path that has not yet seen to what it found (thread_recover.c)
  *
  * A thread that has no record yet, or none any more, points to a record that is all zero: its lock
  * words read "held", and the slow path finds out why. So the fast path has no branch for it.
@@ -98,6 +99,6 @@ bool local_trylock(struct thread *t, struct kmem_cache *s, struct local_hold *ho
 /* The same where no holder can be left: the thread has ended. */
 void local_seize(struct thread *t, struct kmem_cache *s, struct local_hold *hold);
 /* The fast path has entered a slow one with the lock held: from now on that is the holder. */
-void local_hold(struct thread *t, const struct kmem_cache *s, struct local_hold *hold);
+void local_hold(struct thread *t, struct kmem_cache *s, struct local_hold *hold);
 
 #endif

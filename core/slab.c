@@ -118,6 +118,7 @@ void discard_slab(struct slab *slab)
 {
 	__atomic_store_n(&slab->limit, 0, __ATOMIC_RELAXED);
 	slab->kind = FRAME_NONE;
+	barrier();
 	slab_set_tails(slab, FRAME_NONE);
 	slab_set_owner(slab, NULL);
 	slab_set_state(slab, SLAB_FREE);

@@ -61,6 +61,7 @@ static inline void __slab_put(struct slab *slab, struct free_object *fo)
 	barrier();
 	slab->freelist = fo;
 	slab->inuse--;
+	barrier();
 }
 
 static inline bool slab_is_full(const struct slab *slab)

@@ -191,7 +191,7 @@ void thread_check_destroyed(struct thread *t)
 racy_reader static uint32_t sheaf_length(struct thread *t, const struct kmem_cache *s)
 {
 	const struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
-	uint32_t room = load_folded(c->room);
+	uint32_t room = (uint32_t)load_folded(c->room);
 
 	return load_folded(c->local_lock) && room < s->sheaf ? s->sheaf - room : 0;
 }
@@ -242,7 +242,7 @@ static void thread_take_over(const struct thread *self, int pid)
 void thread_check_fork(struct thread *t)
 {
 	struct fork_page *page = atomic_load_explicit(&fork_page, memory_order_acquire);
-	int pid, owner, wiped = 0;
+	int pid, owner;
 
 	if (likely(!page || atomic_load_explicit(&page->taken_over, memory_order_relaxed)))
 		return;
@@ -251,8 +251,9 @@ void thread_check_fork(struct thread *t)
 	if (os_gettid() != pid || (owner && owner != pid))
 		return;
 	atomic_store_explicit(&t->pid, pid, memory_order_relaxed);
-	if (atomic_compare_exchange_strong(&page->taken_over, &wiped, 1))
-		thread_take_over(t, pid);
+	thread_take_over(t, pid);
+	/* Not before: a handler may jump out of it. One that it nests in it takes over other records. */
+	atomic_store_explicit(&page->taken_over, 1, memory_order_relaxed);
 }
 
 /* First without a record: a handler that comes now leaves nothing in it. */

@@ -26,12 +26,12 @@ static void list_cut(struct free_object **list, const struct free_object *stop)
 }
 
 /*
- * Taking: the sheaf has its objects still, or moving alone has. Giving: the other way round. Where the lock
- * was free, the sheaf has been used since: nothing can be told, and what moved is given up.
+ * Taking: the sheaf has its objects still, or moving alone has. Giving: the other way round. Where it is not
+ * exact, the fast path may have used the sheaf since: nothing can be told, and what moved is given up.
  */
-static void __recover_moving(struct kmem_cache_cpu *c, struct kmem_cache_lists *l, bool abandoned)
+static void __recover_moving(struct kmem_cache_cpu *c, struct kmem_cache_lists *l, bool exact)
 {
-	bool mine = c->stage == STAGE_MINE || (abandoned && !c->freelist);
+	bool mine = c->stage == STAGE_MINE || (exact && !c->freelist);
 
 	if (!mine)
 		l->moving = NULL;
@@ -61,7 +61,7 @@ static void __recover_room(struct kmem_cache_cpu *c, const struct kmem_cache *s)
 
 	for (const struct free_object *fo = c->freelist; fo; fo = fo->next)
 		n++;
-	c->room = n < s->sheaf ? s->sheaf - n : 1;
+	c->room = n < s->sheaf ? (int32_t)(s->sheaf - n) : 0;
 }
 
 static void __relist(struct kmem_cache_cpu *c, struct kmem_cache_lists *l, struct slab *slab)
@@ -114,13 +114,13 @@ static void __recover_lists(struct thread *t, const struct kmem_cache *s)
 	atomic_store_explicit(&t->owned, owned, memory_order_relaxed);
 }
 
-void __thread_recover(struct thread *t, struct kmem_cache *s, bool abandoned)
+void __thread_recover(struct thread *t, struct kmem_cache *s, bool exact)
 {
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 	struct kmem_cache_lists *l = thread_lists(t, s);
 
 	if (c->stage != STAGE_NONE) {
-		__recover_moving(c, l, abandoned);
+		__recover_moving(c, l, exact);
 		__recover_lists(t, s);
 		__flush_moving(l);
 		__thread_put_all(t, s);

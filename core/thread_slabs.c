@@ -142,7 +142,7 @@ static struct slab *__next_slab(struct thread *t, struct kmem_cache *s)
 /* What has been moved, whole and nobody else's, becomes the sheaf. */
 static void __give(struct kmem_cache_cpu *c, struct kmem_cache_lists *l, uint32_t room)
 {
-	c->room = room;
+	c->room = (int32_t)room;
 	c->stage = STAGE_GIVING;
 	barrier();
 	c->freelist = l->moving;
@@ -182,6 +182,7 @@ bool __thread_refill(struct thread *t, struct kmem_cache *s)
 		if (!slab)
 			break;
 		c->slab = slab;
+		barrier();
 	}
 	barrier();
 	c->stage = STAGE_NONE;
@@ -263,6 +264,7 @@ static void chain_take(struct free_object **list, struct slab *slab, struct free
 	} while (fo && slab_of(fo) == slab);
 	barrier();
 	*list = fo;
+	barrier();
 }
 
 void __thread_put_all(struct thread *t, struct kmem_cache *s)
@@ -294,8 +296,8 @@ static void __take_sheaf(struct kmem_cache_cpu *c, struct kmem_cache_lists *l)
 	l->moving = c->freelist;
 	barrier();
 	c->freelist = NULL;
-	/* So that frees of a call that found the lock free before it was abandoned here come by soon. */
-	c->room = 1;
+	/* Should this end here, a call that had found the lock free before goes on: its frees come by soon. */
+	c->room = 0;
 	barrier();
 	c->stage = STAGE_MINE;
 	barrier();
