@@ -59,13 +59,15 @@ static inline bool bitmap_test(_Atomic uint64_t *map, uint32_t start, uint32_t n
 static inline bool bitmap_claim_word(_Atomic uint64_t *word, uint64_t mask)
 {
 	uint64_t old = atomic_load_explicit(word, memory_order_relaxed);
+	struct nowait w = {0};
 
 	do {
 		if (old & mask)
 			return false;
 		/* Acquire pairs with the release in bitmap_clear(): the last holder is done. */
-	} while (!atomic_compare_exchange_weak_explicit(
-		word, &old, old | mask, memory_order_acquire, memory_order_relaxed));
+	} while (!nowait(&w, atomic_compare_exchange_weak_explicit(word, &old, old | mask,
+								   memory_order_acquire,
+								   memory_order_relaxed)));
 	return true;
 }
 

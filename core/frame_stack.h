@@ -27,6 +27,7 @@ static_assert(OS_ADDRESS_BITS - FRAME_SHIFT <= 32, "frame numbers fit");
 static inline void frame_stack_push(struct frame_stack *stack, struct slab *slab)
 {
 	union frame_stack_top old, new;
+	struct nowait w = {0};
 
 	old.word = atomic_load_explicit(&stack->top, memory_order_relaxed);
 	do {
@@ -34,13 +35,15 @@ static inline void frame_stack_push(struct frame_stack *stack, struct slab *slab
 		new.frame = frame_number(slab->base);
 		new.generation = old.generation + 1;
 		/* Release pairs with the acquire in frame_stack_pop(): publishes *slab. */
-	} while (!atomic_compare_exchange_weak_explicit(
-		&stack->top, &old.word, new.word, memory_order_release, memory_order_relaxed));
+	} while (!nowait(&w, atomic_compare_exchange_weak_explicit(&stack->top, &old.word, new.word,
+								   memory_order_release,
+								   memory_order_relaxed)));
 }
 
 static inline struct slab *frame_stack_pop(struct frame_stack *stack)
 {
 	union frame_stack_top old, new;
+	struct nowait w = {0};
 	struct slab *slab;
 
 	old.word = atomic_load_explicit(&stack->top, memory_order_acquire);
@@ -50,8 +53,9 @@ static inline struct slab *frame_stack_pop(struct frame_stack *stack)
 		slab = frame_to_slab(old.frame);
 		new.frame = atomic_load_explicit(&slab->link, memory_order_relaxed);
 		new.generation = old.generation + 1;
-	} while (!atomic_compare_exchange_weak_explicit(
-		&stack->top, &old.word, new.word, memory_order_acquire, memory_order_acquire));
+	} while (!nowait(&w, atomic_compare_exchange_weak_explicit(&stack->top, &old.word, new.word,
+								   memory_order_acquire,
+								   memory_order_acquire)));
 	return slab;
 }
 

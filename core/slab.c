@@ -54,12 +54,13 @@ static inline bool remote_cas(struct slab *slab, union slab_remote *old, union s
 
 static void slab_set_state(struct slab *slab, enum slab_state state)
 {
+	struct nowait w = {0};
 	union slab_remote old = remote_load(slab, memory_order_acquire), new;
 
 	do {
 		new = old;
 		new.state = (uint8_t)state;
-	} while (!remote_cas(slab, &old, new));
+	} while (!nowait(&w, remote_cas(slab, &old, new)));
 }
 
 static inline struct free_object *remote_first(struct slab *slab, union slab_remote r)
@@ -166,6 +167,7 @@ uint32_t __slab_collect(struct slab *slab)
 {
 	union slab_remote old = remote_load(slab, memory_order_acquire), new;
 	struct free_object *first, *last;
+	struct nowait w = {0};
 
 	do {
 		if (!old.head)
@@ -174,7 +176,7 @@ uint32_t __slab_collect(struct slab *slab)
 		new.head = 0;
 		new.count = 0;
 		new.generation++;
-	} while (!remote_cas(slab, &old, new));
+	} while (!nowait(&w, remote_cas(slab, &old, new)));
 	first = remote_first(slab, old);
 	if (slab->freelist) {
 		for (last = first; last->next; last = last->next)
@@ -236,6 +238,7 @@ enum free_result slab_free_remote(struct slab *slab, const struct free_chain *ch
 	union slab_remote old = remote_load(slab, memory_order_acquire), new;
 	uintptr_t object = (uintptr_t)free_object_start(slab->cache, chain->first);
 	bool was_full, empty;
+	struct nowait w = {0};
 
 	do {
 		was_full = old.state == SLAB_FULL;
@@ -250,7 +253,7 @@ enum free_result slab_free_remote(struct slab *slab, const struct free_chain *ch
 		chain->last->next = remote_first(slab, old);
 		new.head = (uint32_t)((object - slab->base) / MIN_ALIGN) + 1;
 		new.count = (uint16_t)(new.count + chain->count);
-	} while (!remote_cas(slab, &old, new));
+	} while (!nowait(&w, remote_cas(slab, &old, new)));
 	if (!was_full)
 		return empty ? FREE_EMPTIED : FREE_PUSHED;
 	return may_adopt ? FREE_ADOPTED : FREE_LISTED;
@@ -260,6 +263,7 @@ bool __slab_release_full(struct slab *slab)
 {
 	struct thread *owner = load_folded(slab->owner);
 	union slab_remote old = remote_load(slab, memory_order_acquire), new;
+	struct nowait w = {0};
 
 	/* Before the word changes: from then on the slab may have another owner. */
 	slab_set_owner(slab, NO_OWNER);
@@ -270,7 +274,7 @@ bool __slab_release_full(struct slab *slab)
 		}
 		new = old;
 		new.state = SLAB_FULL;
-	} while (!remote_cas(slab, &old, new));
+	} while (!nowait(&w, remote_cas(slab, &old, new)));
 	return true;
 }
 

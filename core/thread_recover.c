@@ -119,6 +119,7 @@ void __thread_recover(struct thread *t, struct kmem_cache *s, bool exact)
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 	struct kmem_cache_lists *l = thread_lists(t, s);
 
+	assert(local_lock_is_locked(t, c));
 	if (c->stage != STAGE_NONE) {
 		__recover_moving(c, l, exact);
 		__recover_lists(t, s);

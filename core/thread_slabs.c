@@ -167,6 +167,7 @@ bool __thread_refill(struct thread *t, struct kmem_cache *s)
 {
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 
+	assert(local_lock_is_locked(t, c));
 	c->stage = STAGE_MINE;
 	barrier();
 	for (;;) {
@@ -310,6 +311,7 @@ void __thread_flush_sheaf(struct thread *t, struct kmem_cache *s)
 	struct free_object *last;
 	uint32_t keep = 1;
 
+	assert(local_lock_is_locked(t, c));
 	__take_sheaf(c, l);
 	for (last = l->moving; last && last->next && keep < s->sheaf / 2; keep++)
 		last = last->next;
@@ -329,6 +331,7 @@ void __thread_flush(struct thread *t, struct kmem_cache *s)
 	struct kmem_cache_lists *l = thread_lists(t, s);
 	struct slab *slab;
 
+	assert(local_lock_is_locked(t, c));
 	__take_sheaf(c, l);
 	l->flushing = l->moving;
 	barrier();

@@ -276,6 +276,30 @@ static_assert(offsetof(struct thread, user_cpu) <= 2 * (size_t)4096,
  */
 #define racy_reader __attribute__((no_sanitize("thread")))
 
+/*
+ * No path waits: a compare-and-swap fails only because another one succeeded. Debug builds count the failures
+ * of each loop, for one that fails without end waits for somebody after all.
+ */
+struct nowait {
+#if defined(USLUB_DEBUG)
+	uint32_t retries;
+#else
+	char none;
+#endif
+};
+#define NOWAIT_BOUND (1U << 16)
+
+/* Called with what a CAS returned, and returns it. */
+static inline bool nowait(struct nowait *w, bool done)
+{
+#if defined(USLUB_DEBUG)
+	assert(done || ++w->retries < NOWAIT_BOUND);
+#else
+	(void)w;
+#endif
+	return done;
+}
+
 /* Orders plain accesses against a signal handler on the same thread. */
 static inline void barrier(void)
 {

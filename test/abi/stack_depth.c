@@ -1,7 +1,8 @@
 /*
  * The deepest stack of each call, measured: the stack below the caller is painted, the call made on its
  * slow paths, and the lowest byte that changed looked for. A handler on a small alternate stack has to have
- * that much left. Prints a table; fails where a call needs as much as the argument says: 1 KiB, more without optimisation.
+ * that much left. Prints a table; fails where a call needs as much as the argument says: 1 KiB, and more where
+ * the compiler does not optimise.
  */
 #include "check.h"
 
