@@ -134,12 +134,14 @@ void kfree_slow(void *p)
 {
 	struct slab *slab = object_slab(p);
 
-	if (slab->kind == FRAME_SLAB)
+	if (slab->kind == FRAME_SLAB) {
 		slab_free(slab, p);
-	else if (is_large(slab) && slab->base == (uintptr_t)p)
+	} else if (is_large(slab) && slab->base == (uintptr_t)p) {
 		large_free(slab);
-	else if (p)
+		purge_poll();
+	} else if (p) {
 		free_unknown(slab, p);
+	}
 }
 
 bool kmalloc_owns(const void *p)

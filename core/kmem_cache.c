@@ -5,6 +5,7 @@
 #include "frame.h"
 #include "node.h"
 #include "report.h"
+#include "reserve.h"
 
 void cache_shrink_all(void)
 {
@@ -59,13 +60,32 @@ bool cache_try_alloc(struct thread *t, struct kmem_cache *s, struct local_hold *
 	return true;
 }
 
+void cache_shrink_shared(void)
+{
+	struct kmem_cache *s;
+
+	for_each_cache(s, i)
+	{
+		if (s->flags & CACHE_SHARED)
+			shrink_node(get_node(s));
+	}
+}
+
+/* What the reserve lacks, empty slabs of other sizes may hold. */
+static struct slab *new_shared_slab(struct kmem_cache *s)
+{
+	if (s->flags & CACHE_SHARED && reserve_size() && !reserve_room())
+		cache_shrink_shared();
+	return new_slab(s, NO_OWNER);
+}
+
 void *cache_alloc_shared(struct kmem_cache *s)
 {
 	struct slab *slab = get_partial(get_node(s));
 	struct free_object *fo;
 
 	if (!slab)
-		slab = new_slab(s, NO_OWNER);
+		slab = new_shared_slab(s);
 	if (!slab)
 		return NULL;
 	if (!__slab_take(slab, 1, &fo))

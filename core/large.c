@@ -123,11 +123,14 @@ static void account_count(uint8_t account, size_t objects, size_t bytes)
 	atomic_fetch_add_explicit(&large_accounts[account].bytes, bytes, memory_order_relaxed);
 }
 
-static void *reserved_run(size_t size)
+void *large_alloc_reserved(size_t size)
 {
-	void *base = fits_run(size, 1) ? reserve_alloc(frames_of(size)) : NULL;
+	void *base = NULL;
 	struct slab *slab;
 
+	size = size < LARGE_MAX ? round_up(size, os_page_size()) : LARGE_MAX;
+	if (fits_run(size, 1))
+		base = reserve_alloc(frames_of(size));
 	if (!base)
 		return NULL;
 	slab = virt_to_slab(base);
@@ -137,19 +140,12 @@ static void *reserved_run(size_t size)
 	return base;
 }
 
-void *large_alloc_nolock(size_t size, uint8_t account, bool *zeroed)
+void large_charge(void *object, uint8_t account)
 {
-	void *base = size < LARGE_MAX ? reserved_run(round_up(size, os_page_size())) : NULL;
-	struct slab *slab;
+	struct slab *slab = virt_to_slab(object);
 
-	if (!base)
-		base = large_alloc(size, 1, zeroed);
-	if (!base || !account)
-		return base;
-	slab = virt_to_slab(base);
 	slab->account = account;
 	account_count(account, 1, slab->size);
-	return base;
 }
 
 /* Where the kernel can't split its mapping: the address space is lost, the memory is not. */
@@ -175,7 +171,6 @@ void large_free(struct slab *slab)
 	}
 	if (kind == FRAME_RUN) {
 		frame_free(base, n);
-		purge_poll();
 		return;
 	}
 	mapped_count(-(size_t)1, -slab->size, 0);

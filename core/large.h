@@ -17,8 +17,10 @@ static inline bool is_large(const struct slab *slab)
 
 /* `align`: a power of two. Sets *zeroed where the object reads as zero. NULL: out of memory. */
 void *large_alloc(size_t size, size_t align, bool *zeroed);
-/* From the reserve where it has room; counted on the account. */
-void *large_alloc_nolock(size_t size, uint8_t account, bool *zeroed);
+/* From the reserve; NULL where it has no room. */
+void *large_alloc_reserved(size_t size);
+/* Counts an object on an account until it is freed. */
+void large_charge(void *object, uint8_t account);
 /* What is in use on each account. */
 struct large_account {
 	_Atomic size_t objects;

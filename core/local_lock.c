@@ -66,7 +66,9 @@ static bool holder_is_gone(struct thread *t, struct kmem_cache_cpu *c, uintptr_t
 	t->sightings++;
 	if (!due)
 		return false;
-	if (!os_is_readable((void *)at) || os_on_thread_stack(at, (uintptr_t)hold))
+	if (!os_is_readable((void *)at))
+		return true;
+	if (!(word & HOLD_FAR) && os_on_thread_stack(at, (uintptr_t)hold))
 		return true;
 	if (word & HOLD_SLOW)
 		return ((volatile struct local_hold *)at)->cpu != c;

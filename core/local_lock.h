@@ -21,7 +21,8 @@
  * behind. Whoever finds the lock held looks whether the holder can still be there:
  *  1. The holder's stack pointer lies in memory that the looking frames themselves occupy: what lives
  *     there now is not the holder. True on any stack, and nothing need be known of it. FAR, for caches
- *     whose constructor may call back from under the lock, excludes this rule.
+ *     whose constructor may call back, or switch to a fibre, from under the lock, excludes this rule and
+ *     the next.
  *  2. It is further down the thread's own stack than the looking frames are, on the same stack: the stack
  *     was left, and that below is dead.
  *  3. What a living frame never changes has changed: a slow path's struct local_hold no longer names the

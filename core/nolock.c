@@ -118,6 +118,22 @@ void account_read(uint32_t account, size_t *objects, size_t *bytes)
 	*bytes += atomic_load_explicit(&large_accounts[account].bytes, memory_order_relaxed);
 }
 
+/* Of the reserve, else of the heap. */
+static void *large_nolock(size_t size, uint32_t account, bool *zeroed)
+{
+	void *p = large_alloc_reserved(size);
+
+	if (!p && reserve_room() < reserve_size()) {
+		cache_shrink_shared();
+		p = large_alloc_reserved(size);
+	}
+	if (!p)
+		p = large_alloc(size, 1, zeroed);
+	if (p && account)
+		large_charge(p, (uint8_t)account);
+	return p;
+}
+
 void *kmalloc_nolock(size_t size, uint32_t account, bool zero)
 {
 	bool zeroed = false;
@@ -126,7 +142,7 @@ void *kmalloc_nolock(size_t size, uint32_t account, bool zero)
 	if (!account && !account_exists(0))
 		return zero ? kzalloc(size) : kmalloc(size);
 	if (size > KMALLOC_MAX_SIZE)
-		p = large_alloc_nolock(size, (uint8_t)account, &zeroed);
+		p = large_nolock(size, account, &zeroed);
 	else
 		p = cache_alloc_shared(accounts[account].caches[size_class(size) / 2]);
 	if (p && zero && !zeroed)
@@ -136,10 +152,12 @@ void *kmalloc_nolock(size_t size, uint32_t account, bool zero)
 
 void kfree_nolock(void *p)
 {
-	struct slab *slab = slab_of(p);
+	struct slab *slab = (uintptr_t)p >> OS_ADDRESS_BITS ? &slab_none : slab_of(p);
 
-	if (slab->kind == FRAME_SLAB && (uintptr_t)p >> OS_ADDRESS_BITS == 0)
+	if (slab->kind == FRAME_SLAB)
 		slab_free_shared(slab, p);
+	else if (is_large(slab) && slab->base == (uintptr_t)p)
+		large_free(slab);
 	else if (p)
 		kfree_slow(p);
 }

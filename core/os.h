@@ -52,6 +52,8 @@ bool os_is_readable(const void *addr);
  * own, for SS_AUTODISARM or for fibres, can't be told from it.
  */
 bool os_on_thread_stack(uintptr_t low, uintptr_t at);
+/* Called before main by the first thread, whose stack's top is found in another way. */
+void os_thread_stack_init(void);
 size_t os_page_size(void);
 /* RLIMIT_AS; SIZE_MAX where there is none. */
 size_t os_address_limit(void);

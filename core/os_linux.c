@@ -91,13 +91,23 @@ bool os_is_readable(const void *addr)
 	return addr && os_syscall6(SYS_rt_sigprocmask, -1, (long)addr, 0, 8, 0, 0) != -EFAULT;
 }
 
-/* The C library keeps a thread's local storage at the top of its stack; the kernel, of the first thread, 16 bytes. */
-static uintptr_t thread_stack_top(uintptr_t at)
-{
-	static _Thread_local char local __attribute__((tls_model("initial-exec")));
-	uintptr_t top = (uintptr_t)&local, first = getauxval(AT_RANDOM);
+static _Thread_local char stack_local __attribute__((tls_model("initial-exec")));
+static const char *first_local;
 
-	return top > at && (first < at || top < first) ? top : first;
+void os_thread_stack_init(void)
+{
+	first_local = &stack_local;
+}
+
+/*
+ * The C library keeps a thread's local storage at the top of its stack, but for the first thread, at whose top
+ * the kernel has put 16 random bytes. 0: not known.
+ */
+static uintptr_t thread_stack_top(void)
+{
+	if (!first_local)
+		return 0;
+	return first_local == &stack_local ? getauxval(AT_RANDOM) : (uintptr_t)&stack_local;
 }
 
 static bool uses_signal_stack(uintptr_t low, uintptr_t at)
@@ -114,7 +124,7 @@ static bool uses_signal_stack(uintptr_t low, uintptr_t at)
 
 bool os_on_thread_stack(uintptr_t low, uintptr_t at)
 {
-	uintptr_t top = thread_stack_top(at), page = os_page_size();
+	uintptr_t top = thread_stack_top(), page = os_page_size();
 
 	if (low > at || at >= top || top - low > STACK_MAX || uses_signal_stack(low, at))
 		return false;

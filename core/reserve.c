@@ -15,7 +15,9 @@ static struct piece {
 	_Atomic uint64_t used[PIECE_WORDS]; /* CAS, as section->used */
 } pieces[MAX_PIECES];
 /* Const after reserve_init(). */
-static uint32_t nr_pieces;
+static uint32_t nr_pieces, reserve_frames;
+/* Counted after the fact: a hint. */
+static _Atomic uint32_t reserve_free_frames;
 
 /* Writes to each page: it is there from now on, and so is the metadata of its frame. */
 static void make_resident(char *base, uint32_t frames)
@@ -39,6 +41,8 @@ static bool add_piece(uint32_t frames)
 	pieces[nr_pieces].base = (uintptr_t)base;
 	pieces[nr_pieces].frames = frames;
 	nr_pieces++;
+	reserve_frames += frames;
+	atomic_fetch_add_explicit(&reserve_free_frames, frames, memory_order_relaxed);
 	return true;
 }
 
@@ -67,6 +71,7 @@ static void *piece_alloc(struct piece *piece, uint32_t n)
 		if (at >= piece->frames)
 			return NULL;
 	} while (!bitmap_claim(piece->used, at, n));
+	atomic_fetch_sub_explicit(&reserve_free_frames, n, memory_order_relaxed);
 	return (void *)(piece->base + ((uintptr_t)at << FRAME_SHIFT));
 }
 
@@ -86,21 +91,21 @@ void reserve_free(void *addr, uint32_t n)
 	for (uint32_t i = 0; i < nr_pieces; i++) {
 		uintptr_t at = ((uintptr_t)addr - pieces[i].base) >> FRAME_SHIFT;
 
+		if (at >= pieces[i].frames)
+			continue;
 		/* Release pairs with the acquire in bitmap_claim_word(). */
-		if (at < pieces[i].frames)
-			bitmap_clear(pieces[i].used, (uint32_t)at, n, memory_order_release);
+		bitmap_clear(pieces[i].used, (uint32_t)at, n, memory_order_release);
+		atomic_fetch_add_explicit(&reserve_free_frames, n, memory_order_relaxed);
 	}
+}
+
+size_t reserve_size(void)
+{
+	return (size_t)reserve_frames << FRAME_SHIFT;
 }
 
 size_t reserve_room(void)
 {
-	size_t free = 0;
-
-	for (uint32_t i = 0; i < nr_pieces; i++) {
-		free += pieces[i].frames;
-		for (uint32_t w = 0; w < PIECE_WORDS; w++)
-			free -= (size_t)__builtin_popcountll(
-				atomic_load_explicit(&pieces[i].used[w], memory_order_relaxed));
-	}
-	return free << FRAME_SHIFT;
+	return (size_t)atomic_load_explicit(&reserve_free_frames, memory_order_relaxed)
+	       << FRAME_SHIFT;
 }

@@ -15,7 +15,8 @@ size_t reserve_init(size_t bytes);
 /* n frames in a row, resident, their content undefined. NULL: there is no room. */
 void *reserve_alloc(uint32_t n);
 void reserve_free(void *addr, uint32_t n);
-/* Bytes that are free. */
+/* Bytes of it, and those that are free. */
+size_t reserve_size(void);
 size_t reserve_room(void);
 
 #endif

@@ -11,8 +11,8 @@
  * tells, at the next slow path of the thread that forked, which the kernel made the first of its process.
  * It flushes the records that threads of another process claimed, and mends what they were in the middle of.
  * The page's second word is the first process that claimed a record since: a vfork child, which has its
- * own number but its parent's memory, must not take that for its own. No atfork handler is needed, and _Fork() and clone() are covered;
- * vfork() shares memory, and the page.
+ * own number but its parent's memory, must not take that for its own. No atfork handler is needed, and
+ * _Fork() and clone() are covered; vfork() shares memory, and the page.
  */
 #include "thread.h"
 #include "frame.h"
@@ -87,6 +87,7 @@ static struct thread *thread_claim(void)
 
 	if (!t)
 		return NULL;
+	t->hooked = 0;
 	atomic_store_explicit(&t->pid, pid, memory_order_relaxed);
 	if (page)
 		atomic_compare_exchange_strong_explicit(&page->pid, &none, pid,
@@ -99,11 +100,15 @@ static void thread_exit_hook(void *arg)
 	thread_exit(arg);
 }
 
-/* Marked before it is true: the C library may allocate for it. Refused, it is tried again later. */
+/*
+ * The C library may allocate for it: not again while it is under way. Refused, it is tried at the next call;
+ * after a handler has jumped out of it, some calls later.
+ */
 static void thread_hook(struct thread *t)
 {
-	t->hooked = 1;
-	t->hooked = os_at_thread_exit(thread_exit_hook, t);
+	if (t->hooked++ % 64)
+		return;
+	t->hooked = os_at_thread_exit(thread_exit_hook, t) ? HOOK_DONE : 0;
 }
 
 struct thread *thread_current(void)
@@ -113,7 +118,7 @@ struct thread *thread_current(void)
 	if (likely(t != &thread_fresh)) {
 		if (t == &thread_gone)
 			return NULL;
-		if (unlikely(!t->hooked))
+		if (unlikely(t->hooked != HOOK_DONE))
 			thread_hook(t);
 		return t;
 	}

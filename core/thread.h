@@ -37,8 +37,8 @@ void thread_flush(struct thread *t, struct kmem_cache *s);
 /*
  * A holder of the lock has gone in the middle of something: makes sheaf, slabs and lists whole again.
  * `exact`: it is the holder that set the stage, so that nothing has changed since; otherwise a call of the
- * fast path, which had found the lock free before, has gone on meanwhile. Loses what was in the holder's hands at
- * most, and where it is not exact what was moving.
+ * fast path, which had found the lock free before, has gone on meanwhile. Loses what was in the holder's
+ * hands at most, and where it is not exact what was moving.
  */
 void __thread_recover(struct thread *t, struct kmem_cache *s, bool exact);
 /* Puts l->flushing away to the slabs. */

@@ -235,6 +235,7 @@ struct kmem_cache_lists {
 #define MAX_ACCOUNTS 16U
 
 enum thread_state { THREAD_ENDED, THREAD_LIVE };
+#define HOOK_DONE UINT32_MAX
 
 /*
  * A thread's record: one frame, never given back, taken over whole by a later thread. In the state ENDED
@@ -246,7 +247,7 @@ struct thread {
 	_Atomic uint32_t state;	 /* CAS; enum thread_state */
 	_Atomic int32_t owned;	 /* frames on its lists */
 	_Atomic int pid;	 /* owner; the process in which it was claimed */
-	uint32_t hooked;	 /* owner; thread_exit() will be called */
+	uint32_t hooked;	 /* owner; HOOK_DONE: thread_exit() will be called */
 	uint32_t destroyed_seen; /* owner; destroyed caches that it has flushed, as counted */
 	uint32_t sightings;	 /* owner; of held locks */
 

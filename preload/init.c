@@ -49,6 +49,7 @@ __attribute__((constructor)) static void uslub_init(void)
 	/* Not getenv(): a setuid program must not take orders from who started it. */
 	const char *text = getauxval(AT_SECURE) ? NULL : secure_getenv("USLUB");
 
+	os_thread_stack_init();
 	if (text)
 		options_parse(text);
 	if (options.stats)
