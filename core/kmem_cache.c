@@ -60,32 +60,40 @@ bool cache_try_alloc(struct thread *t, struct kmem_cache *s, struct local_hold *
 	return true;
 }
 
-void cache_shrink_shared(void)
+uint32_t cache_shrink_shared(void)
 {
 	struct kmem_cache *s;
+	uint32_t gone = 0;
 
 	for_each_cache(s, i)
 	{
-		if (s->flags & CACHE_SHARED)
-			shrink_node(get_node(s));
+		if (s->flags & CACHE_SHARED && node_has_empty(get_node(s)))
+			gone += shrink_node(get_node(s));
 	}
+	return gone;
 }
 
-/* What the reserve lacks, empty slabs of other sizes may hold. */
-static struct slab *new_shared_slab(struct kmem_cache *s)
+/* Of the reserve, else of the heap; what either lacks, empty slabs may hold. */
+static struct slab *shared_slab(struct kmem_cache *s)
 {
-	if (s->flags & CACHE_SHARED && reserve_size() && !reserve_room())
+	struct slab *slab = get_partial(get_node(s));
+
+	if (slab)
+		return slab;
+	if (s->flags & CACHE_SHARED && reserve_size() && !reserve_has(s->nr_frames))
 		cache_shrink_shared();
+	slab = new_slab(s, NO_OWNER);
+	if (slab)
+		return slab;
+	cache_shrink_all();
 	return new_slab(s, NO_OWNER);
 }
 
 void *cache_alloc_shared(struct kmem_cache *s)
 {
-	struct slab *slab = get_partial(get_node(s));
+	struct slab *slab = shared_slab(s);
 	struct free_object *fo;
 
-	if (!slab)
-		slab = new_shared_slab(s);
 	if (!slab)
 		return NULL;
 	if (!__slab_take(slab, 1, &fo))

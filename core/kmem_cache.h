@@ -69,8 +69,8 @@ struct kmem_cache *cache_create(const struct cache_args *args);
 void cache_destroy(struct kmem_cache *s);
 /* Gives back all slabs that this thread and the nodes hold empty, of all caches. */
 void cache_shrink_all(void);
-/* Gives back the empty slabs of the caches that no thread keeps anything of. */
-void cache_shrink_shared(void);
+/* Gives back the empty slabs of the caches that no thread keeps anything of. Returns how many went. */
+uint32_t cache_shrink_shared(void);
 /* Gives back the empty slabs of the calling thread and of the node. Returns how many went. */
 uint32_t cache_shrink(struct kmem_cache *s);
 

@@ -17,9 +17,13 @@
 #define OWN_STACK 384
 /*
  * The call that looks was entered above its struct local_hold, and what it interrupted, if anything, is
- * above the entry by a red zone at least: even where a debugger made the call.
+ * above the entry by the ABI's red zone at least: even where a debugger made the call.
  */
+#if defined(__x86_64__)
 #define RED_ZONE 128
+#else
+#define RED_ZONE 0
+#endif
 
 static noinline bool is_in_own_frames(uintptr_t at, const struct local_hold *hold)
 {
@@ -29,7 +33,8 @@ static noinline bool is_in_own_frames(uintptr_t at, const struct local_hold *hol
 	return at - (uintptr_t)below < (uintptr_t)hold + RED_ZONE - (uintptr_t)below;
 }
 
-#if defined(__x86_64__) && defined(__OPTIMIZE__)
+#if defined(__x86_64__) && defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && \
+	!defined(__SANITIZE_THREAD__)
 /* A call's return address stands at the stack pointer of the fast path; a test reads the instructions. */
 static bool has_changed(struct kmem_cache_cpu *c, uintptr_t word, uintptr_t sp)
 {

@@ -27,5 +27,10 @@ struct slab *get_partial(struct kmem_cache_node *n);
 void note_empty(struct kmem_cache_node *n);
 /* Discards the empty ones of the list. Returns how many went. */
 uint32_t shrink_node(struct kmem_cache_node *n);
+/* Has a slab on its list become empty since the last shrink? */
+static inline bool node_has_empty(struct kmem_cache_node *n)
+{
+	return atomic_load_explicit(&n->nr_empty, memory_order_relaxed) != 0;
+}
 
 #endif

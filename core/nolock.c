@@ -61,8 +61,10 @@ static void account_set_name(struct account *a, const char *name)
 
 bool nolock_init(size_t bytes)
 {
+	size_t got = reserve_init(bytes);
+
 	account_set_name(&accounts[0], "reserve");
-	return reserve_init(bytes) >= bytes && account_fill(&accounts[0]);
+	return account_fill(&accounts[0]) && got >= bytes;
 }
 
 bool account_exists(uint32_t account)
@@ -123,10 +125,8 @@ static void *large_nolock(size_t size, uint32_t account, bool *zeroed)
 {
 	void *p = large_alloc_reserved(size);
 
-	if (!p && reserve_room() < reserve_size()) {
-		cache_shrink_shared();
+	if (!p && reserve_size() && cache_shrink_shared())
 		p = large_alloc_reserved(size);
-	}
 	if (!p)
 		p = large_alloc(size, 1, zeroed);
 	if (p && account)

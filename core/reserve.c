@@ -16,8 +16,6 @@ static struct piece {
 } pieces[MAX_PIECES];
 /* Const after reserve_init(). */
 static uint32_t nr_pieces, reserve_frames;
-/* Counted after the fact: a hint. */
-static _Atomic uint32_t reserve_free_frames;
 
 /* Writes to each page: it is there from now on, and so is the metadata of its frame. */
 static void make_resident(char *base, uint32_t frames)
@@ -42,7 +40,6 @@ static bool add_piece(uint32_t frames)
 	pieces[nr_pieces].frames = frames;
 	nr_pieces++;
 	reserve_frames += frames;
-	atomic_fetch_add_explicit(&reserve_free_frames, frames, memory_order_relaxed);
 	return true;
 }
 
@@ -71,7 +68,6 @@ static void *piece_alloc(struct piece *piece, uint32_t n)
 		if (at >= piece->frames)
 			return NULL;
 	} while (!bitmap_claim(piece->used, at, n));
-	atomic_fetch_sub_explicit(&reserve_free_frames, n, memory_order_relaxed);
 	return (void *)(piece->base + ((uintptr_t)at << FRAME_SHIFT));
 }
 
@@ -95,7 +91,6 @@ void reserve_free(void *addr, uint32_t n)
 			continue;
 		/* Release pairs with the acquire in bitmap_claim_word(). */
 		bitmap_clear(pieces[i].used, (uint32_t)at, n, memory_order_release);
-		atomic_fetch_add_explicit(&reserve_free_frames, n, memory_order_relaxed);
 	}
 }
 
@@ -104,8 +99,12 @@ size_t reserve_size(void)
 	return (size_t)reserve_frames << FRAME_SHIFT;
 }
 
-size_t reserve_room(void)
+bool reserve_has(uint32_t n)
 {
-	return (size_t)atomic_load_explicit(&reserve_free_frames, memory_order_relaxed)
-	       << FRAME_SHIFT;
+	for (uint32_t i = 0; i < nr_pieces; i++) {
+		if (n <= pieces[i].frames &&
+		    bitmap_find_clear(pieces[i].used, 0, pieces[i].frames, n, 1) < pieces[i].frames)
+			return true;
+	}
+	return false;
 }

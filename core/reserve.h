@@ -15,8 +15,9 @@ size_t reserve_init(size_t bytes);
 /* n frames in a row, resident, their content undefined. NULL: there is no room. */
 void *reserve_alloc(uint32_t n);
 void reserve_free(void *addr, uint32_t n);
-/* Bytes of it, and those that are free. */
+/* Bytes of it, in use or free. */
 size_t reserve_size(void);
-size_t reserve_room(void);
+/* Are n frames in a row free? */
+bool reserve_has(uint32_t n);
 
 #endif

@@ -5,9 +5,9 @@
  *
  *   here               in core/
  *   thread_current     thread.c   thread_current(), thread_claim()
- *   pass_on            thread.c   thread_pass_on(), has_held_lock(); the stack `ended` has one step for
- *                                 a push and one for a pop, partial.pml has the steps
- *   flush              thread.c   thread_flush_all(), thread_flush()
+ *   push, pass_on      thread.c   thread_pass_on(): a class that was held is seized and mended, which is
+ *                                 abandon.pml's; the stack `ended` has one step for a push and one for
+ *                                 a pop, partial.pml has the steps
  *   check_fork         thread.c   thread_check_fork()
  *   take_over          thread.c   thread_take_over()
  *   thread_exit        thread.c   thread_exit()
@@ -20,8 +20,8 @@
  * runs to its end while thread 1 stands still. Two forks at most: the child of a child is among the cases.
  *
  * Proved: a record is on the stack once, and then nobody's; it has one user; the record of a live thread
- * is not flushed by another; a record on the stack has no slabs; and every record is there in the
- * end, but for those that a thread held a lock of, or had in its hands, when it was gone.
+ * is not flushed by another; a record on the stack has no slabs and no lock held; and every record is
+ * there in the end, but for those that a thread had in its hands when it was gone.
  */
 #include "common.pml"
 
@@ -35,6 +35,8 @@
 #endif
 #define HANDLER 3 /* its `me`; the threads 1, 2, 3 have 1, 2, 4 */
 #define PROCESSES 4
+#define WIPED 0
+#define DONE 255
 
 /* current_thread of each thread; else a record. */
 #define FRESH 0
@@ -51,7 +53,7 @@ typedef record {
 
 record records[RECORDS + 1];
 byte nr_records;
-bool page = 1;     /* fork_page->taken_over */
+byte page = DONE;  /* fork_page->taken_over; a process: it has begun */
 byte page_process; /* fork_page->pid */
 byte process = 1; /* getpid() */
 
@@ -89,20 +91,32 @@ inline check_alone(r)
 	i = 0
 }
 
-/* Onto the stack; not the record with a class that would stay locked for ever. */
-inline pass_on(r)
+/* Onto the stack. */
+inline push(r)
 {
 	atomic {
 		check_alone(r);
 		assert(!records[r].on_stack && current[tid] != r);
-		if
-		:: records[r].lock[0] || records[r].lock[1]
-		:: else ->
-			assert(!records[r].slabs[0] && !records[r].slabs[1]);
-			records[r].on_stack = true
-		fi;
+		assert(!records[r].slabs[0] && !records[r].slabs[1]);
+		assert(!records[r].lock[0] && !records[r].lock[1]);
+		records[r].on_stack = true;
 		hand[me] = 0
 	}
+}
+
+/* Each class is seized, whoever held it, and flushed. */
+inline pass_on(r)
+{
+	do
+	:: atomic { class == CLASSES -> class = 0; break }
+#ifdef MUTANT_HELD_PASSED_OVER
+	:: atomic { class < CLASSES && records[r].lock[class] -> class++ }
+#endif
+	:: atomic { else -> records[r].lock[class] = true };
+		atomic { check_alone(r); records[r].slabs[class] = 0 };
+		atomic { records[r].lock[class] = false; class++ }
+	od;
+	push(r)
 }
 
 /* Any of the stack; or a new one. */
@@ -150,22 +164,11 @@ inline thread_current()
 #ifdef MUTANT_LIVE_TOO_EARLY
 			records[t].live = false;
 #endif
-			pass_on(t);
+			push(t);
 			t = current[tid]
 		fi
 	:: atomic { else -> t = (t == GONE -> 0 : t) }
 	fi
-}
-
-inline flush(r)
-{
-	do
-	:: atomic { class == CLASSES -> class = 0; break }
-	:: atomic { class < CLASSES && records[r].lock[class] -> class++ }
-	:: atomic { else -> records[r].lock[class] = true };
-		atomic { check_alone(r); records[r].slabs[class] = 0 };
-		atomic { records[r].lock[class] = false; class++ }
-	od
 }
 
 /* Another process's record, and still LIVE: it must be looked at in that order. Sets `ok`. */
@@ -176,7 +179,7 @@ inline is_left_behind(r)
 	:: else ->
 #ifdef MUTANT_PID_BEFORE_STATE
 		if
-		:: atomic { records[r].process != process -> skip };
+		:: atomic { records[r].process != self -> skip };
 			ok = records[r].live
 		:: else
 		fi
@@ -186,7 +189,7 @@ inline is_left_behind(r)
 #ifdef MUTANT_NO_PID
 			ok = true
 #else
-			ok = records[r].process != process
+			ok = records[r].process != self
 #endif
 		:: else
 		fi
@@ -214,7 +217,7 @@ inline take_over()
 		is_left_behind(n);
 #ifdef MUTANT_ENDED_TOO_LATE
 		if
-		:: ok -> flush(n); records[n].live = false; pass_on(n)
+		:: ok -> pass_on(n); records[n].live = false
 		:: else
 		fi;
 #else
@@ -222,7 +225,7 @@ inline take_over()
 		:: ok ->
 			end_record(n);
 			if
-			:: ok -> flush(n); pass_on(n)
+			:: ok -> pass_on(n)
 			:: else
 			fi
 		:: else
@@ -239,16 +242,21 @@ inline take_over()
 #define MAY_TAKE_OVER (tid == 1)
 #endif
 
+/* A fork within wipes the page: then what is done is not done in the child. */
 inline check_fork()
 {
 	if
-	:: atomic { !page && MAY_TAKE_OVER -> skip };
-		assert(!page_process || page_process == process);
-		records[t].process = process;
-		if
-		:: atomic { !page -> page = true }; take_over()
-		:: else
-		fi
+	:: atomic { page != DONE && MAY_TAKE_OVER -> self = process };
+		assert(!page_process || page_process == self);
+		records[t].process = self;
+#ifdef MUTANT_DONE_BY_STORE
+		take_over();
+		atomic { page = DONE; self = 0 }
+#else
+		page = (page == WIPED -> self : page);
+		take_over();
+		atomic { page = (page == self -> DONE : page); self = 0 }
+#endif
 	:: else
 	fi
 }
@@ -279,14 +287,15 @@ inline thread_exit()
 	looked = looked || tid == 1;
 	check_fork();
 #ifdef MUTANT_GONE_TOO_LATE
-	flush(t);
+	atomic { records[t].slabs[0] = 0; records[t].slabs[1] = 0 };
 	atomic { current[tid] = GONE; hand[me] = t };
+	records[t].live = false;
+	push(t)
 #else
 	atomic { current[tid] = GONE; hand[me] = t };
-	flush(t);
-#endif
 	records[t].live = false;
 	pass_on(t)
+#endif
 }
 
 /* By thread 1. */
@@ -310,7 +319,7 @@ inline fork()
 			i++
 		:: else -> break
 		od;
-		page = false;
+		page = WIPED;
 		page_process = 0;
 		process++;
 		forks++;
@@ -321,7 +330,7 @@ inline fork()
 }
 
 #define LOCALS \
-	byte t, i, n, class, mine; \
+	byte t, i, n, class, mine, self; \
 	bool ok
 
 proctype later() provided (!gone[3])
@@ -409,7 +418,7 @@ init {
 		assert(first_ended && !in_handler);
 		assert(gone[2] || current[2] == GONE);
 		assert(gone[3] || current[3] == GONE);
-		assert(too_late || page);
+		assert(too_late || page == DONE);
 		i = 1;
 		do
 		:: i > nr_records -> break
@@ -418,7 +427,7 @@ init {
 			:: too_late || lost[i]
 			:: else ->
 				assert(!records[i].live);
-				assert(records[i].on_stack || records[i].lock[0] || records[i].lock[1])
+				assert(records[i].on_stack)
 			fi;
 			i++
 		od
