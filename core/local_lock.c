@@ -1,16 +1,8 @@
 /*
- * The slow side of local_lock: taking it, and telling whether its holder is still there. Layer: thread;
- * see local_lock.h.
+ * Telling whether the holder of a local_lock is still there. Layer: thread; see local_lock.h.
  */
 #include "local_lock.h"
-#include "slab.h"
-#include "thread.h"
 
-#define HOLD_SLOW 1U
-#define HOLD_SEEN 2U
-#define HOLD_FAR 4U
-/* A slow path's, before it knows what it found. */
-#define HOLD_DOUBT (HOLD_SLOW | HOLD_SEEN)
 #define HOLD_TAGS (HOLD_SLOW | HOLD_SEEN | HOLD_FAR)
 
 /* Taken on the stack below the caller's frames, so that what lies there is known to be dead. */
@@ -59,8 +51,8 @@ static bool has_changed(struct kmem_cache_cpu *c, uintptr_t word, uintptr_t sp)
 }
 #endif
 
-static bool holder_is_gone(struct thread *t, struct kmem_cache_cpu *c, uintptr_t word,
-			   const struct local_hold *hold)
+bool local_lock_is_abandoned(struct thread *t, struct kmem_cache_cpu *c, uintptr_t word,
+			     const struct local_hold *hold)
 {
 	uintptr_t at = word & ((UINT64_C(1) << OS_ADDRESS_BITS) - 1) & ~(uintptr_t)HOLD_TAGS;
 	bool due;
@@ -80,7 +72,8 @@ static bool holder_is_gone(struct thread *t, struct kmem_cache_cpu *c, uintptr_t
 	return has_changed(c, word, at);
 }
 
-static uintptr_t hold_word(struct thread *t, const struct kmem_cache *s, struct local_hold *hold)
+uintptr_t local_hold_word(struct thread *t, const struct kmem_cache *s,
+			  const struct local_hold *hold)
 {
 #if defined(USLUB_LOCKLESS)
 	(void)s;
@@ -90,69 +83,4 @@ static uintptr_t hold_word(struct thread *t, const struct kmem_cache *s, struct 
 	(void)t;
 	return (uintptr_t)hold | HOLD_SLOW | (s->ctor ? HOLD_FAR : 0);
 #endif
-}
-
-/* Zero until the thread first uses the cache. */
-static void slot_init(struct kmem_cache_cpu *c, const struct kmem_cache *s)
-{
-	if (likely(c->slab))
-		return;
-	c->room = s->sheaf;
-	barrier();
-	c->slab = &slab_none;
-}
-
-/*
- * From `word`, which was found free, or judged abandoned. What the stage says is exact where it was set by the
- * very holder that is gone: a slow one, which had made sure of what it found. Where in doubt, the word says so
- * until all is whole, for this may be abandoned as well.
- */
-static bool take(struct thread *t, struct kmem_cache *s, struct local_hold *hold, uintptr_t word)
-{
-	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
-	uintptr_t mine = hold_word(t, s, hold);
-	bool held = word != (uintptr_t)t && word != 0;
-	bool exact = held && (word & HOLD_DOUBT) == HOLD_SLOW;
-	uintptr_t first = exact ? mine : mine | HOLD_DOUBT;
-
-	hold->cpu = c;
-	barrier();
-	if (!held)
-		c->local_lock = first;
-	/* A handler may have come by since: then it is busy, as far as this call can know. */
-	else if (!__atomic_compare_exchange_n(&c->local_lock, &word, first, false, __ATOMIC_RELAXED,
-					      __ATOMIC_RELAXED))
-		return false;
-	barrier();
-	slot_init(c, s);
-	if (unlikely(held || c->stage != STAGE_NONE))
-		__thread_recover(t, s, exact);
-	barrier();
-	c->local_lock = mine;
-	barrier();
-	return true;
-}
-
-bool local_trylock(struct thread *t, struct kmem_cache *s, struct local_hold *hold)
-{
-	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
-	uintptr_t word = *(volatile uintptr_t *)&c->local_lock;
-	bool held = word != (uintptr_t)t && word != 0;
-
-	if (unlikely(held) && !holder_is_gone(t, c, word, hold))
-		return false;
-	return take(t, s, hold, word);
-}
-
-void local_seize(struct thread *t, struct kmem_cache *s, struct local_hold *hold)
-{
-	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
-
-	while (!take(t, s, hold, *(volatile uintptr_t *)&c->local_lock))
-		;
-}
-
-void local_hold(struct thread *t, struct kmem_cache *s, struct local_hold *hold)
-{
-	take(t, s, hold, (uintptr_t)t);
 }

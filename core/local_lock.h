@@ -92,14 +92,17 @@ static inline bool local_lock_is_due(const struct thread *t, uintptr_t at, uintp
 	return (t->sightings & (at < here ? 15 : 63)) == 0;
 }
 
-/*
- * The slow path's: takes the lock, sets the slot up at the thread's first use of the cache, and mends what
- * an abandoned holder left. False: held. `hold` is to live until local_unlock().
- */
-bool local_trylock(struct thread *t, struct kmem_cache *s, struct local_hold *hold);
-/* The same where no holder can be left: the thread has ended. */
-void local_seize(struct thread *t, struct kmem_cache *s, struct local_hold *hold);
-/* The fast path has entered a slow one with the lock held: from now on that is the holder. */
-void local_hold(struct thread *t, struct kmem_cache *s, struct local_hold *hold);
+/* The word of a slow path's holder. */
+uintptr_t local_hold_word(struct thread *t, const struct kmem_cache *s,
+			  const struct local_hold *hold);
+/* Is the lock, whose word is `word`, held by somebody who is not there any more? `hold`: the looking call's. */
+bool local_lock_is_abandoned(struct thread *t, struct kmem_cache_cpu *c, uintptr_t word,
+			     const struct local_hold *hold);
+
+#define HOLD_SLOW 1U
+#define HOLD_SEEN 2U
+#define HOLD_FAR 4U
+/* A slow path's, before it knows what it found. */
+#define HOLD_DOUBT (HOLD_SLOW | HOLD_SEEN)
 
 #endif

@@ -58,8 +58,10 @@ static struct thread *thread_create(void)
 	if (!t)
 		return NULL;
 	/* The first thread's fork leaves no other's record behind. */
-	if (atomic_load_explicit(&all_threads, memory_order_relaxed))
+	if (atomic_load_explicit(&all_threads, memory_order_relaxed)) {
 		fork_page_create();
+		thread_note_company();
+	}
 	if (!zeroed && !os_purge(t, FRAME_SIZE))
 		__builtin_memset(t, 0, sizeof(*t));
 	frame = virt_to_slab(t);
@@ -269,11 +271,4 @@ void thread_exit(struct thread *t)
 	barrier();
 	atomic_store_explicit(&t->state, THREAD_ENDED, memory_order_relaxed);
 	thread_pass_on(t);
-}
-
-bool thread_is_alone(void)
-{
-	struct thread *t = atomic_load_explicit(&all_threads, memory_order_acquire);
-
-	return t && !t->all;
 }

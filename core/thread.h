@@ -14,19 +14,21 @@ extern struct thread thread_gone __attribute__((visibility("hidden")));
 extern _Thread_local struct thread *current_thread
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-static inline struct kmem_cache_cpu *thread_cpu(struct thread *t, uint32_t cpu_offset)
-{
-	return (struct kmem_cache_cpu *)((char *)t + cpu_offset);
-}
-
-static inline struct kmem_cache_lists *thread_lists(struct thread *t, const struct kmem_cache *s)
-{
-	return (struct kmem_cache_lists *)((char *)t + s->lists_offset);
-}
-
 /* The thread's record, made where it has none. NULL: out of memory, or the thread is past its end. */
 struct thread *thread_current(void);
 
+/*
+ * The slow path's: takes the lock, sets the slot up at the thread's first use of the cache, and mends what
+ * an abandoned holder left. False: held. `hold` is to live until local_unlock().
+ */
+bool local_trylock(struct thread *t, struct kmem_cache *s, struct local_hold *hold);
+/* The same where no holder can be left: the thread has ended. */
+void local_seize(struct thread *t, struct kmem_cache *s, struct local_hold *hold);
+/* The fast path has entered a slow one with the lock held: from now on that is the holder. */
+void local_hold(struct thread *t, struct kmem_cache *s, struct local_hold *hold);
+
+/* There is a second thread from now on: nobody may keep as much as who is alone. */
+void thread_note_company(void);
 /* Fills the empty sheaf: the slow path of allocation. False: out of memory. */
 bool __thread_refill(struct thread *t, struct kmem_cache *s);
 /* The sheaf is full: puts half of it, what was freed longest ago, away to the slabs. */
@@ -34,13 +36,6 @@ void __thread_flush_sheaf(struct thread *t, struct kmem_cache *s);
 /* Gives up all that the thread has of the cache; thread_flush(): unless its lock is held. */
 void __thread_flush(struct thread *t, struct kmem_cache *s);
 void thread_flush(struct thread *t, struct kmem_cache *s);
-/*
- * A holder of the lock has gone in the middle of something: makes sheaf, slabs and lists whole again.
- * `exact`: it is the holder that set the stage, so that nothing has changed since; otherwise a call of the
- * fast path, which had found the lock free before, has gone on meanwhile. Loses what was in the holder's
- * hands at most, and where it is not exact what was moving.
- */
-void __thread_recover(struct thread *t, struct kmem_cache *s, bool exact);
 /* Puts l->flushing away to the slabs. */
 void __thread_put_all(struct thread *t, struct kmem_cache *s);
 
@@ -52,9 +47,6 @@ void thread_check_destroyed(struct thread *t);
 
 /* Flushes every cache whose lock is free. */
 void thread_flush_all(struct thread *t);
-/* Has there never been a second thread? */
-bool thread_is_alone(void);
-
 /* Is the object in any thread's sheaf, or on its way out of one? For reports: it looks at all threads. */
 bool thread_has_free(const struct kmem_cache *s, const struct free_object *fo);
 /* Objects in all threads' sheaves of the cache. */

@@ -1,6 +1,5 @@
 /*
- * After a holder of a local_lock that never comes back. Layer: thread; see thread.h. Called by local_lock.c
- * with the lock taken over.
+ * Taking the local_lock, and mending what a holder left that never comes back. Layer: thread; see thread.h.
  *
  * The slow paths order their stores so that at each instruction every object is in one place, or in two
  * of which the stage says which counts; what is only in registers is lost: an object, or those of one slab
@@ -114,7 +113,11 @@ static void __recover_lists(struct thread *t, const struct kmem_cache *s)
 	atomic_store_explicit(&t->owned, owned, memory_order_relaxed);
 }
 
-void __thread_recover(struct thread *t, struct kmem_cache *s, bool exact)
+/*
+ * `exact`: it is the holder that set the stage, so that nothing has changed since; otherwise a call of the
+ * fast path, which had found the lock free before, has gone on meanwhile.
+ */
+static void __recover(struct thread *t, struct kmem_cache *s, bool exact)
 {
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 	struct kmem_cache_lists *l = thread_lists(t, s);
@@ -129,4 +132,69 @@ void __thread_recover(struct thread *t, struct kmem_cache *s, bool exact)
 		c->stage = STAGE_NONE;
 	}
 	__recover_room(c, s);
+}
+
+/* Zero until the thread first uses the cache. */
+static void slot_init(struct kmem_cache_cpu *c, const struct kmem_cache *s)
+{
+	if (likely(c->slab))
+		return;
+	c->room = s->sheaf;
+	barrier();
+	c->slab = &slab_none;
+}
+
+/*
+ * From `word`, which was found free, or judged abandoned. What the stage says is exact where it was set by the
+ * very holder that is gone: a slow one, which had made sure of what it found. Where in doubt, the word says so
+ * until all is whole, for this may be abandoned as well.
+ */
+static bool take(struct thread *t, struct kmem_cache *s, struct local_hold *hold, uintptr_t word)
+{
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+	uintptr_t mine = local_hold_word(t, s, hold);
+	bool held = word != (uintptr_t)t && word != 0;
+	bool exact = held && (word & HOLD_DOUBT) == HOLD_SLOW;
+	uintptr_t first = exact ? mine : mine | HOLD_DOUBT;
+
+	hold->cpu = c;
+	barrier();
+	if (!held)
+		c->local_lock = first;
+	/* A handler may have come by since: then it is busy, as far as this call can know. */
+	else if (!__atomic_compare_exchange_n(&c->local_lock, &word, first, false, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED))
+		return false;
+	barrier();
+	slot_init(c, s);
+	if (unlikely(held || c->stage != STAGE_NONE))
+		__recover(t, s, exact);
+	barrier();
+	c->local_lock = mine;
+	barrier();
+	return true;
+}
+
+bool local_trylock(struct thread *t, struct kmem_cache *s, struct local_hold *hold)
+{
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+	uintptr_t word = *(volatile uintptr_t *)&c->local_lock;
+	bool held = word != (uintptr_t)t && word != 0;
+
+	if (unlikely(held) && !local_lock_is_abandoned(t, c, word, hold))
+		return false;
+	return take(t, s, hold, word);
+}
+
+void local_seize(struct thread *t, struct kmem_cache *s, struct local_hold *hold)
+{
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+
+	while (!take(t, s, hold, *(volatile uintptr_t *)&c->local_lock))
+		;
+}
+
+void local_hold(struct thread *t, struct kmem_cache *s, struct local_hold *hold)
+{
+	take(t, s, hold, (uintptr_t)t);
 }

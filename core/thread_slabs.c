@@ -30,11 +30,20 @@ static void count_owned(struct thread *t, int32_t frames)
 	atomic_fetch_add_explicit(&t->owned, frames, memory_order_relaxed);
 }
 
+/* Set once. */
+static _Atomic bool have_company;
+
+void thread_note_company(void)
+{
+	atomic_store_explicit(&have_company, true, memory_order_relaxed);
+}
+
 static bool owns_too_much(struct thread *t)
 {
 	int32_t owned = atomic_load_explicit(&t->owned, memory_order_relaxed);
 
-	return owned > MAX_OWNED && (owned > MAX_OWNED_ALONE || !thread_is_alone());
+	return owned > MAX_OWNED && (owned > MAX_OWNED_ALONE ||
+				     atomic_load_explicit(&have_company, memory_order_relaxed));
 }
 
 static bool should_keep_empty(const struct kmem_cache_cpu *c)

@@ -260,6 +260,16 @@ static_assert(sizeof(struct thread) <= FRAME_SIZE, "a record is one frame");
 static_assert(offsetof(struct thread, user_cpu) <= 2 * (size_t)4096,
 	      "of its record a thread touches two pages");
 
+static inline struct kmem_cache_cpu *thread_cpu(struct thread *t, uint32_t cpu_offset)
+{
+	return (struct kmem_cache_cpu *)((char *)t + cpu_offset);
+}
+
+static inline struct kmem_cache_lists *thread_lists(struct thread *t, const struct kmem_cache *s)
+{
+	return (struct kmem_cache_lists *)((char *)t + s->lists_offset);
+}
+
 /*
  * A relaxed load of a word that another thread may be storing. Compilers make a load of its own of every
  * atomic one; where the fast path can't afford that, this reads through a plain lvalue, which they fold
