@@ -80,7 +80,7 @@ static struct slab *shared_slab(struct kmem_cache *s)
 
 	if (slab)
 		return slab;
-	if (s->flags & CACHE_SHARED && reserve_size() && !reserve_has(s->nr_frames))
+	if (s->flags & CACHE_SHARED && reserve_total() && !reserve_has(s->nr_frames))
 		cache_shrink_shared();
 	slab = new_slab(s, NO_OWNER);
 	if (slab)

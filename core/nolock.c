@@ -125,7 +125,7 @@ static void *large_nolock(size_t size, uint32_t account, bool *zeroed)
 {
 	void *p = large_alloc_reserved(size);
 
-	if (!p && reserve_size() && cache_shrink_shared())
+	if (!p && reserve_total() && cache_shrink_shared())
 		p = large_alloc_reserved(size);
 	if (!p)
 		p = large_alloc(size, 1, zeroed);

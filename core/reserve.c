@@ -94,7 +94,7 @@ void reserve_free(void *addr, uint32_t n)
 	}
 }
 
-size_t reserve_size(void)
+size_t reserve_total(void)
 {
 	return (size_t)reserve_frames << FRAME_SHIFT;
 }

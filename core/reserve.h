@@ -16,7 +16,7 @@ size_t reserve_init(size_t bytes);
 void *reserve_alloc(uint32_t n);
 void reserve_free(void *addr, uint32_t n);
 /* Bytes of it, in use or free. */
-size_t reserve_size(void);
+size_t reserve_total(void);
 /* Are n frames in a row free? */
 bool reserve_has(uint32_t n);
 

@@ -197,12 +197,18 @@ inline is_left_behind(r)
 	fi
 }
 
-/* LIVE to ENDED, by CAS. */
+/* By CAS of the word that has both. */
+#ifdef MUTANT_TWO_WORDS
+#define IS_THE_SAME(r) records[r].live
+#else
+#define IS_THE_SAME(r) (records[r].live && records[r].process != self)
+#endif
+
 inline end_record(r)
 {
 	atomic {
 		if
-		:: records[r].live -> records[r].live = false; hand[me] = r
+		:: IS_THE_SAME(r) -> records[r].live = false; hand[me] = r
 		:: else -> ok = false
 		fi
 	}
@@ -254,8 +260,13 @@ inline check_fork()
 		atomic { page = DONE; self = 0 }
 #else
 		page = (page == WIPED -> self : page);
-		take_over();
-		atomic { page = (page == self -> DONE : page); self = 0 }
+		if
+		:: atomic { process == self -> skip };
+			take_over();
+			page = (page == self -> DONE : page)
+		:: atomic { else -> page = (page == self -> WIPED : page) }
+		fi;
+		self = 0
 #endif
 	:: else
 	fi
@@ -397,7 +408,7 @@ proctype handler()
 	thread_current();
 	if
 	:: t -> refill()
-	:: else
+	:: true
 	fi;
 	in_handler = false;
 too_late_to_interrupt:
