@@ -1,0 +1,611 @@
+/*
+ * Calls that never return: a handler jumps out of one, at any step. One thread, one class; the frames of
+ * its handlers are calls of the same process, for only one of them runs at a time.
+ *
+ *   here               in core/
+ *   fast_alloc, push   kmalloc.h  kmalloc_fast(), kfree(); kmem_cache.h  __sheaf_pop(), __sheaf_push()
+ *   take_lock          local_lock.c  local_trylock(), local_seize(), take()
+ *   recover            thread_recover.c
+ *   take_sheaf, give   thread_slabs.c  __take_sheaf(), __give()
+ *   refill, slab_take  thread_slabs.c  __thread_refill(), __next_slab(); slab.c  __slab_take()
+ *   flush_sheaf        thread_slabs.c  __thread_flush_sheaf(); kmem_cache.c  slab_free_full()
+ *   flush              thread_slabs.c  __thread_flush(); thread.c  thread_flush(), thread_pass_on()
+ *   put_all            thread_slabs.c  __thread_put_all(), chain_take(); slab.c  __slab_put()
+ *   put_slab, collect  node.c  put_slab(); slab.c  __slab_collect()
+ *
+ * A step is one store, or a CAS; before each the call may end for good. Stores with no barrier between
+ * them come in either order. Frames further up the stack go on when the call above them has ended:
+ *
+ *   passed   so many fast paths have seen the lock free, and have not taken it yet
+ *   early    a slow path has read this lock word, and has not taken the lock yet (CASE_EARLY)
+ *
+ * That a holder is gone is taken to be known: between two calls all are, and while a call is in its middle
+ * its handlers pass the class over, which is local_lock.pml's. What other threads do to a slab's word is
+ * remote.pml's; here a slab is the thread's, nobody's or another's, and is never given back.
+ *
+ * Proved, for any number of calls and jumps: nothing in use is handed out; what is free is in one place;
+ * lists end; a jump costs an object, those of one slab that went home together, or a slab; and what was
+ * moving, where the sheaf was used before it was mended; the counts are right again after it.
+ */
+#include "abandon_state.pml"
+
+/* What a call does. */
+#define ALLOC 1
+#define FREE_IT 2
+#define FLUSH 3
+#define FULL 4 /* the rest of a free that has filled the sheaf */
+#define END 5
+
+/* Of the objects on `moving`, what lies in front of `stop`. */
+inline cut(stop)
+{
+	d_step {
+		fo = moving;
+		last = 0;
+		n = 0;
+		do
+		:: fo && fo != stop -> assert(n < OBJECTS); n++; last = fo; fo = next[fo]
+		:: else -> break
+		od;
+		fo = 0;
+		n = 0
+	};
+#ifndef MUTANT_NO_CUT
+	if
+	:: (stop) && last -> STEP(next[last] = 0)
+	:: (stop) && !last -> STEP(moving = 0)
+	:: else
+	fi;
+#endif
+	last = 0
+}
+
+/* Moves the remote list in front of the freelist of `slab`. */
+inline collect()
+{
+	if
+	:: slabs[slab].remote ->
+		STEP(fo = slabs[slab].remote; slabs[slab].remote = 0; together = true);
+		d_step {
+			last = fo;
+			n = 1;
+			do
+			:: next[last] -> last = next[last]; n++
+			:: else -> break
+			od
+		};
+		STEP(next[last] = slabs[slab].freelist);
+		EITHER_ORDER(slabs[slab].freelist = fo, slabs[slab].inuse = slabs[slab].inuse - n);
+		d_step { fo = 0; last = 0; n = 0; together = false }
+	:: else
+	fi
+}
+
+inline put_slab()
+{
+	collect();
+	STEP(slabs[slab].owner = NOBODY);
+	STEP(slabs[slab].shared = true)
+}
+
+inline put_local()
+{
+	STEP(next[fo] = slabs[slab].freelist);
+	EITHER_ORDER(slabs[slab].freelist = fo, slabs[slab].inuse--)
+}
+
+/* What comes in a row and is of one slab. */
+inline put_remote()
+{
+	d_step {
+		last = fo;
+		do
+		:: next[last] && SLAB_OF(next[last]) == slab -> last = next[last]
+		:: else -> break
+		od
+	};
+#ifdef MUTANT_CHAIN_NOT_CUT
+	STEP(x = next[last]; next[last] = slabs[slab].remote);
+	STEP(flushing = x);
+#else
+	STEP(flushing = next[last]; together = true);
+	STEP(next[last] = slabs[slab].remote);
+#endif
+	STEP(slabs[slab].remote = fo);
+	together = false
+}
+
+/* `moving` is to be cleared, before or after the first object has left `flushing`. */
+inline put_all()
+{
+	do
+	:: flushing == 0 -> break
+	:: else ->
+		fo = flushing;
+		slab = SLAB_OF(fo);
+		if
+		:: slabs[slab].owner == THREAD ->
+			EITHER_ORDER(moving = (due -> 0 : moving), flushing = next[fo]);
+			due = false;
+			put_local()
+		:: else ->
+			STEP(moving = (due -> 0 : moving));
+			due = false;
+			put_remote()
+		fi;
+		d_step { fo = 0; slab = 0; last = 0 }
+	od;
+	STEP(moving = (due -> 0 : moving));
+	due = false
+}
+
+inline give(new_room)
+{
+#ifdef MUTANT_GIVING_TOO_LATE
+	STEP(room = new_room; drift = false);
+	STEP(sheaf = moving);
+	STEP(stage = GIVING);
+#else
+	EITHER_ORDER(room = new_room; drift = false, stage = GIVING);
+	STEP(sheaf = moving);
+#endif
+	STEP(moving = 0);
+	STEP(stage = NONE)
+}
+
+inline take_sheaf()
+{
+	STEP(stage = TAKING);
+	STEP(moving = sheaf);
+#ifdef MUTANT_MINE_TOO_EARLY
+	STEP(stage = MINE);
+	EITHER_ORDER(sheaf = 0, room = 0)
+#else
+	EITHER_ORDER(sheaf = 0, room = 0);
+	STEP(stage = MINE)
+#endif
+}
+
+/* Half a sheaf, onto `moving`. */
+inline slab_take()
+{
+	if
+	:: slabs[slab].freelist == 0 -> collect()
+	:: else
+	fi;
+	d_step {
+		fo = slabs[slab].freelist;
+		last = fo;
+		n = (fo -> 1 : 0);
+		if
+		:: n < HALF && next[fo] -> last = next[fo]; n++
+		:: else
+		fi
+	};
+	STEP(moving = fo);
+#ifdef MUTANT_CURRENT_TOO_LATE
+	STEP(current = slab);
+#endif
+	STEP(slabs[slab].freelist = next[last]);
+	if
+	:: fo ->
+		EITHER_ORDER(next[last] = 0, slabs[slab].inuse = slabs[slab].inuse + n)
+	:: else
+	fi;
+	d_step { fo = 0; last = 0 }
+}
+
+#define HAS_FREE(s) (slabs[s].freelist || slabs[s].remote)
+
+/* Sets `slab`: of the thread's, else nobody's. */
+inline next_slab()
+{
+	if
+	:: slabs[1].listed && HAS_FREE(1) -> slab = 1
+	:: slabs[2].listed && HAS_FREE(2) -> slab = 2
+	:: slabs[1].shared && HAS_FREE(1) -> slab = 1
+	:: slabs[2].shared && HAS_FREE(2) -> slab = 2
+	:: else -> slab = 0
+	fi;
+	if
+	:: slab && slabs[slab].shared ->
+		STEP(slabs[slab].shared = false);
+		STEP(slabs[slab].owner = THREAD)
+	:: slab && slabs[slab].listed -> STEP(slabs[slab].listed = false)
+	:: else
+	fi
+}
+
+inline refill()
+{
+	STEP(stage = MINE);
+	slab = current;
+	do
+	:: true ->
+		if
+		:: slab ->
+			slab_take();
+			if
+			:: n -> give(SHEAF - n); break
+			:: else
+			fi;
+			STEP(current = 0);
+			STEP(slabs[slab].listed = true)
+		:: else
+		fi;
+		next_slab();
+		if
+#ifdef MUTANT_CURRENT_TOO_LATE
+		:: slab
+#else
+		:: slab -> STEP(current = slab)
+#endif
+		:: else -> STEP(stage = NONE); break
+		fi
+	od;
+	slab = 0;
+	n = 0
+}
+
+inline flush_sheaf()
+{
+	take_sheaf();
+	d_step {
+		last = moving;
+		n = 1;
+		if
+		:: n < HALF && next[last] -> last = next[last]; n++
+		:: else
+		fi
+	};
+	STEP(flushing = next[last]);
+	STEP(next[last] = 0);
+	last = 0;
+	put_all();
+	give(SHEAF - n);
+	n = 0
+}
+
+inline flush()
+{
+	take_sheaf();
+	STEP(flushing = moving);
+	due = true;
+	STEP(room = SHEAF; drift = false);
+	put_all();
+	slab = current;
+	STEP(current = 0);
+	do
+	:: slab ->
+		put_slab();
+		slab = 0
+	:: else ->
+		slab = (slabs[1].listed -> 1 : (slabs[2].listed -> 2 : 0));
+		if
+		:: slab -> STEP(slabs[slab].listed = false)
+		:: else -> break
+		fi
+	od;
+	STEP(stage = NONE)
+}
+
+inline relist(s)
+{
+	if
+	:: slabs[s].owner == THREAD ->
+		d_step { count_places(); walk(slabs[s].freelist); n = SIZE(s) - steps };
+		STEP(slabs[s].inuse = n);
+		STEP(slabs[s].listed = (s != current));
+		n = 0
+	:: else
+	fi
+}
+
+inline recover_moving()
+{
+	if
+#ifdef MUTANT_TAKING_IS_MINE
+	:: stage == MINE || stage == TAKING || (exact && !sheaf)
+#else
+#ifdef MUTANT_DOUBT_KEEPS
+	:: stage == MINE || !sheaf
+#else
+	:: stage == MINE || (exact && !sheaf)
+#endif
+#endif
+	:: else -> STEP(moving = 0; give_up())
+	fi;
+	cut(slabs[current].freelist);
+	cut(flushing);
+	STEP(stage = MINE)
+}
+
+/* What was moving; the sheaf has it all, unless it was used since. */
+inline give_up()
+{
+	d_step { count_places(); places[object]++; together = false; account(exact) }
+}
+
+inline flush_moving()
+{
+	d_step {
+		last = moving;
+		do
+		:: last && next[last] -> last = next[last]
+		:: else -> break
+		od
+	};
+	if
+	:: last -> STEP(next[last] = flushing)
+	:: else -> STEP(moving = flushing)
+	fi;
+	STEP(flushing = moving);
+	d_step { last = 0; due = true };
+	put_all()
+}
+
+inline recover()
+{
+	if
+	:: stage != NONE ->
+		recover_moving();
+		relist(1);
+		relist(2);
+		flush_moving();
+		STEP(stage = NONE)
+	:: else
+	fi;
+	d_step { count_places(); n = length };
+	STEP(room = (n < SHEAF -> SHEAF - n : 0); drift = (n > SHEAF));
+	n = 0
+}
+
+#ifdef MUTANT_NO_TAG
+#define TAG(word) SLOW
+#else
+#define TAG(word) word
+#endif
+
+/* From `word`, which was read before, or by a frame that has waited since. */
+inline take_lock()
+{
+	if
+	:: word == NO_WORD -> word = lock
+	:: else
+	fi;
+#ifdef MUTANT_WAIT
+	if
+	:: op == ALLOC && lock != UNLOCKED -> calls--; goto again
+	:: else
+	fi;
+#endif
+	held = (word != UNLOCKED);
+#ifdef MUTANT_HELD_IS_EXACT
+	exact = held;
+	STEP(drift = drift || lock != word; lock = SLOW);
+#else
+	exact = (word == SLOW);
+#ifdef MUTANT_TAKE_BY_STORE
+	STEP(drift = drift || lock != word; lock = (exact -> SLOW : DOUBT));
+#else
+	if
+	:: word == UNLOCKED -> STEP(drift = drift || lock != UNLOCKED; lock = TAG(DOUBT))
+#ifdef CASE_EARLY
+	:: word != UNLOCKED && lock != word -> goto again
+#endif
+	:: else -> STEP(lock = (exact -> SLOW : TAG(DOUBT)))
+	fi;
+#endif
+#endif
+	word = NO_WORD
+}
+
+/* Sets `fo`. */
+inline pop()
+{
+	fo = sheaf;
+	if
+	:: fo ->
+		STEP(sheaf = next[fo]);
+		STEP(room++)
+	:: else
+	fi
+}
+
+inline push()
+{
+	STEP(next[object] = sheaf);
+	STEP(sheaf = object; object = 0);
+	STEP(room--)
+}
+
+#define IS_FULL (room < 0)
+
+inline lock_fast()
+{
+	STEP(drift = drift || lock != UNLOCKED; lock = FAST);
+	late = false
+}
+
+inline hand_out()
+{
+	if
+	:: fo -> STEP(take_mark(fo)); goto again
+	:: else
+	fi
+}
+
+inline fast_alloc()
+{
+	lock_fast();
+	pop();
+	STEP(lock = UNLOCKED);
+	hand_out()
+}
+
+inline fast_free()
+{
+	lock_fast();
+	push();
+	if
+	:: IS_FULL -> op = FULL; STEP(lock = DOUBT)
+	:: else -> STEP(lock = UNLOCKED); goto again
+	fi
+}
+
+inline slow_alloc()
+{
+	if
+	:: sheaf == 0 -> refill()
+	:: else
+	fi;
+	pop()
+}
+
+/* A call of any kind, or one that began long ago goes on. */
+inline choose_call()
+{
+	if
+	:: passed < MAX_PASSED && lock == UNLOCKED -> passed++
+	:: passed -> passed--; late = true; op = ALLOC
+	:: passed && ANY_LIVE -> passed--; late = true; pick_live(); op = FREE_IT
+	:: op = ALLOC
+	:: ANY_LIVE -> pick_live(); op = FREE_IT
+	:: op = FLUSH
+#ifdef CASE_EARLY
+	:: early == NO_WORD && (lock == SLOW || lock == UNLOCKED) -> early = lock
+	:: early != NO_WORD -> word = early; early = NO_WORD; op = ALLOC
+#endif
+	:: ANY_LIVE -> pick_live(); free_elsewhere()
+	:: slabs[2].remote && slabs[2].owner == OTHER -> alloc_elsewhere()
+	:: !passed && early == NO_WORD -> ending = true; jumps = 0
+	fi
+}
+
+inline choose_last()
+{
+	if
+	:: ANY_LIVE -> pick_live(); op = FREE_IT
+	:: else -> op = (flushed -> END : FLUSH)
+	fi
+}
+
+inline fast_path()
+{
+	if
+	:: op == ALLOC -> fast_alloc()
+	:: op == FREE_IT -> fast_free()
+	:: else
+	fi
+}
+
+inline slow_path()
+{
+	if
+	:: op == FULL
+	:: else -> take_lock()
+	fi;
+	if
+#ifdef MUTANT_FULL_UNSEEN
+	:: op != FULL && (held || stage != NONE) -> recover()
+#else
+	:: held || stage != NONE -> recover()
+#endif
+	:: else
+	fi;
+	STEP(lock = SLOW);
+	if
+	:: op == ALLOC -> slow_alloc()
+	:: op == FREE_IT -> push(); op = (IS_FULL -> FULL : 0)
+	:: op == FLUSH -> flush(); flushed = ending
+	:: else
+	fi;
+	if
+	:: op == FULL -> flush_sheaf()
+	:: else
+	fi;
+	STEP(lock = UNLOCKED);
+	hand_out()
+}
+
+inline forget()
+{
+	op = 0;
+	object = 0;
+	word = NO_WORD;
+	fo = 0;
+	last = 0;
+	slab = 0;
+	n = 0;
+	late = false;
+	exact = false;
+	held = false;
+	due = false;
+	together = false
+}
+
+proctype thread()
+{
+	byte op, object, word, fo, last, slab, n;
+	bool late, exact, held, due, flushed;
+
+again:
+	skip;
+	/* One step for the search: what a call's end leaves behind is all that the next one sees. */
+	atomic {
+		d_step { forget(); check() };
+#ifdef PROGRESS
+		calls++;
+		if
+		:: calls == MAX_CALLS -> ending = true; jumps = 0
+		:: else
+		fi;
+#endif
+		if
+		:: ending -> choose_last()
+		:: else -> choose_call()
+		fi;
+		if
+		:: op == 0 -> goto again
+		:: op == END -> goto end
+		:: op == FREE_IT -> live[object] = false
+		:: else
+		fi;
+		if
+		:: word == NO_WORD && (late || lock == UNLOCKED) -> fast_path()
+		:: else
+		fi;
+		slow_path();
+		goto again;
+gone:
+		skip;
+		d_step {
+			count_places();
+			walk(moving);
+			lose_own();
+			account(true)
+		};
+		goto again
+	};
+end:
+	atomic {
+		assert(stage == NONE && lock == UNLOCKED && !sheaf && !current);
+		assert(slabs[1].owner != THREAD && slabs[2].owner != THREAD);
+		ended = 1
+	}
+}
+
+init {
+	atomic {
+		slabs[1].owner = THREAD;
+		slabs[1].freelist = 1;
+		next[1] = 2;
+		slabs[1].listed = true;
+		slabs[2].inuse = 1;
+		slabs[2].owner = OTHER;
+		live[OBJECTS] = true;
+		run thread()
+	};
+	timeout;
+	assert(ended == 1)
+}
