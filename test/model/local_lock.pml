@@ -18,6 +18,8 @@
  * a sheaf of two, so half a sheaf is one object. The thread owns too much all the time, and so keeps no
  * slab but the current one: a full slab is released at once, and handlers meet slabs in every state.
  *
+ * Every call returns here; a lock whose holder never comes back is abandon.pml's.
+ *
  * Proved: no object is handed out twice or lost; each is at last in use, or on one list; a slab has one
  * owner; no call ends without an object while there is memory.
  */

@@ -171,19 +171,12 @@ inline thread_current()
 	fi
 }
 
-/* Another process's record, and still LIVE: it must be looked at in that order. Sets `ok`. */
+/* Another process's record, and still LIVE. Sets `ok`. */
 inline is_left_behind(r)
 {
 	if
 	:: r == t
 	:: else ->
-#ifdef MUTANT_PID_BEFORE_STATE
-		if
-		:: atomic { records[r].process != self -> skip };
-			ok = records[r].live
-		:: else
-		fi
-#else
 		if
 		:: atomic { records[r].live -> skip };
 #ifdef MUTANT_NO_PID
@@ -193,12 +186,11 @@ inline is_left_behind(r)
 #endif
 		:: else
 		fi
-#endif
 	fi
 }
 
 /* By CAS of the word that has both. */
-#ifdef MUTANT_TWO_WORDS
+#if defined(MUTANT_TWO_WORDS) || defined(MUTANT_NO_PID)
 #define IS_THE_SAME(r) records[r].live
 #else
 #define IS_THE_SAME(r) (records[r].live && records[r].process != self)
