@@ -29,8 +29,9 @@ static _Atomic(struct thread *) all_threads;
 
 /* What the kernel wipes in the child of a fork. */
 struct fork_page {
-	_Atomic int taken_over; /* 0: the records of the parent's threads are still to be flushed */
-	_Atomic int pid;	/* the process that claimed a record since; 0: none */
+	_Atomic int
+		taken_over; /* 0: the parent's threads' records are to be flushed; -pid: under way; 1: done */
+	_Atomic int pid; /* the process that claimed a record since; 0: none */
 };
 static _Atomic(struct fork_page *) fork_page;
 
@@ -79,21 +80,36 @@ static struct thread *thread_create(void)
 #define for_each_thread(t) \
 	for ((t) = atomic_load_explicit(&all_threads, memory_order_acquire); (t); (t) = (t)->all)
 
-/* The record stays ENDED until it is the thread's: a take-over in between must not touch it. */
+/*
+ * Notes the process that claims records. A fork in between, by a handler, leaves the parent's number in the
+ * child's page: that is seen, and taken back.
+ */
+static int note_process(void)
+{
+	struct fork_page *page = atomic_load_explicit(&fork_page, memory_order_acquire);
+	int pid = os_getpid();
+
+	while (page) {
+		int none = 0, noted = pid;
+
+		if (!atomic_compare_exchange_strong(&page->pid, &none, pid))
+			break;
+		pid = os_getpid();
+		if (pid == noted)
+			break;
+		atomic_compare_exchange_strong(&page->pid, &noted, 0);
+	}
+	return pid;
+}
+
+/* The record is nobody's until it is the thread's: a take-over in between must not touch it. */
 static struct thread *thread_claim(void)
 {
 	struct slab *frame = frame_stack_pop(&ended);
 	struct thread *t = frame ? (struct thread *)frame->base : thread_create();
-	struct fork_page *page = atomic_load_explicit(&fork_page, memory_order_acquire);
-	int pid = os_getpid(), none = 0;
 
-	if (!t)
-		return NULL;
-	t->hooked = 0;
-	atomic_store_explicit(&t->pid, pid, memory_order_relaxed);
-	if (page)
-		atomic_compare_exchange_strong_explicit(&page->pid, &none, pid,
-							memory_order_relaxed, memory_order_relaxed);
+	if (t)
+		t->hooked = 0;
 	return t;
 }
 
@@ -116,6 +132,7 @@ static void thread_hook(struct thread *t)
 struct thread *thread_current(void)
 {
 	struct thread *t = current_thread, *expected = &thread_fresh;
+	int pid;
 
 	if (likely(t != &thread_fresh)) {
 		if (t == &thread_gone)
@@ -127,14 +144,14 @@ struct thread *thread_current(void)
 	t = thread_claim();
 	if (!t)
 		return NULL;
+	pid = note_process();
 	/* Atomic against a handler on this thread, which may have got itself a record by now. */
 	if (!__atomic_compare_exchange_n(&current_thread, &expected, t, false, __ATOMIC_RELAXED,
 					 __ATOMIC_RELAXED)) {
 		frame_stack_push(&ended, virt_to_slab(t));
 		return expected;
 	}
-	/* Release pairs with the acquire in thread_take_over(): publishes t->pid. */
-	atomic_store_explicit(&t->state, THREAD_LIVE, memory_order_release);
+	atomic_store_explicit(&t->process, pid, memory_order_release);
 	thread_hook(t);
 	return t;
 }
@@ -228,39 +245,55 @@ racy_reader bool thread_has_free(const struct kmem_cache *s, const struct free_o
 	return false;
 }
 
-/* By CAS from LIVE: of two takers, one nested in the other, each record has one. */
+/*
+ * By CAS from the process's number, which no later owner can have: of two takers, one nested in the other, each
+ * record has one.
+ */
 static void thread_take_over(const struct thread *self, int pid)
 {
 	struct thread *t;
 
 	for_each_thread(t)
 	{
-		uint32_t live = THREAD_LIVE;
+		int process = atomic_load_explicit(&t->process, memory_order_acquire);
 
-		if (t == self ||
-		    atomic_load_explicit(&t->state, memory_order_acquire) != THREAD_LIVE ||
-		    atomic_load_explicit(&t->pid, memory_order_relaxed) == pid ||
-		    !atomic_compare_exchange_strong(&t->state, &live, THREAD_ENDED))
-			continue;
-		thread_pass_on(t);
+		if (t != self && process != 0 && process != pid &&
+		    atomic_compare_exchange_strong(&t->process, &process, 0))
+			thread_pass_on(t);
 	}
+}
+
+/* Is it the process's own thread that forked, and has it claimed its memory's page? */
+static bool may_take_over(struct fork_page *page, int pid)
+{
+	int owner = atomic_load_explicit(&page->pid, memory_order_relaxed), none = 0;
+
+	if (os_gettid() != pid || (owner && owner != pid))
+		return false;
+	atomic_compare_exchange_strong(&page->taken_over, &none, -pid);
+	/* A handler has forked in between: it is another process's page. */
+	if (os_getpid() != pid) {
+		none = -pid;
+		atomic_compare_exchange_strong(&page->taken_over, &none, 0);
+	}
+	return atomic_load_explicit(&page->taken_over, memory_order_relaxed) == -pid;
 }
 
 void thread_check_fork(struct thread *t)
 {
 	struct fork_page *page = atomic_load_explicit(&fork_page, memory_order_acquire);
-	int pid, owner;
+	int pid, under_way;
 
-	if (likely(!page || atomic_load_explicit(&page->taken_over, memory_order_relaxed)))
+	if (likely(!page || atomic_load_explicit(&page->taken_over, memory_order_relaxed) == 1))
 		return;
 	pid = os_getpid();
-	owner = atomic_load_explicit(&page->pid, memory_order_relaxed);
-	if (os_gettid() != pid || (owner && owner != pid))
+	if (!may_take_over(page, pid))
 		return;
-	atomic_store_explicit(&t->pid, pid, memory_order_relaxed);
+	atomic_store_explicit(&t->process, pid, memory_order_relaxed);
 	thread_take_over(t, pid);
-	/* Not before: a handler may jump out of it. One that it nests in it takes over other records. */
-	atomic_store_explicit(&page->taken_over, 1, memory_order_relaxed);
+	/* Not before: a handler may jump out of it, or fork in it, and then the next slow path begins anew. */
+	under_way = -pid;
+	atomic_compare_exchange_strong(&page->taken_over, &under_way, 1);
 }
 
 /* First without a record: a handler that comes now leaves nothing in it. */
@@ -269,6 +302,6 @@ void thread_exit(struct thread *t)
 	thread_check_fork(t);
 	current_thread = &thread_gone;
 	barrier();
-	atomic_store_explicit(&t->state, THREAD_ENDED, memory_order_relaxed);
+	atomic_store_explicit(&t->process, 0, memory_order_relaxed);
 	thread_pass_on(t);
 }

@@ -7,7 +7,7 @@
  *
  * Rules
  *  1. What two threads touch is a single word, changed by CAS: slab->remote, kmem_cache_node->partial,
- *     the bitmaps of a section, thread->state. Struct slab and struct thread are type-stable: a stale
+ *     the bitmaps of a section, thread->process. Struct slab and struct thread are type-stable: a stale
  *     pointer to one reads another slab's fields, never unmapped memory.
  *  2. What only the owner touches is guarded by the local_lock of its thread and cache, which is held
  *     exactly when it differs from the address of its own thread. Plain stores and compiler barriers:
@@ -234,20 +234,18 @@ struct kmem_cache_lists {
 /* Accounts that objects can be counted on, beside none. */
 #define MAX_ACCOUNTS 16U
 
-enum thread_state { THREAD_ENDED, THREAD_LIVE };
 #define HOOK_DONE UINT32_MAX
 
 /*
- * A thread's record: one frame, never given back, taken over whole by a later thread. In the state ENDED
+ * A thread's record: one frame, never given back, taken over whole by a later thread. Of an ended thread
  * it holds no slab.
  */
 struct thread {
-	uintptr_t never_free; /* const, 0: read as a local_lock by whom the fast path is not for */
-	struct thread *all;   /* const; next in the registry of all records */
-	_Atomic uint32_t state;	 /* CAS; enum thread_state */
-	_Atomic int32_t owned;	 /* frames on its lists */
-	_Atomic int pid;	 /* owner; the process in which it was claimed */
-	uint32_t hooked;	 /* owner; HOOK_DONE: thread_exit() will be called */
+	uintptr_t never_free;  /* const, 0: read as a local_lock by whom the fast path is not for */
+	struct thread *all;    /* const; next in the registry of all records */
+	_Atomic int process;   /* CAS; of the thread that has it, by pid; 0: ended */
+	_Atomic int32_t owned; /* frames on its lists */
+	uint32_t hooked;       /* owner; HOOK_DONE: thread_exit() will be called */
 	uint32_t destroyed_seen; /* owner; destroyed caches that it has flushed, as counted */
 	uint32_t sightings;	 /* owner; of held locks */
 

@@ -114,7 +114,7 @@ static void reuse_what_they_had(void *arg)
 	must(slabs_of(cache()) <= slabs + 1);
 	must(objects_in_use(cache()) == in_use + n);
 	for (unsigned int i = 0; i < NR_PARKED; i++)
-		must(parked[i].record->state == THREAD_ENDED);
+		must(parked[i].record->process == 0);
 	check_objects_of_parked();
 	for (unsigned int k = 0; k < NR_PARKED; k++) {
 		for (unsigned int i = 0; i < PER_THREAD; i += 2)
@@ -134,7 +134,7 @@ static void a_child_takes_over(void **state)
 	run_child(&child, reuse_what_they_had, NULL);
 	/* The parent saw nothing of it. */
 	for (unsigned int i = 0; i < NR_PARKED; i++)
-		must(parked[i].record->state == THREAD_LIVE);
+		must(parked[i].record->process == getpid());
 	must(objects_in_use(cache()) == NR_PARKED * PER_THREAD / 2);
 	let_threads_go();
 	assert_good(&child);
@@ -210,7 +210,7 @@ static void let_a_thread_begin(void *arg)
 
 	(void)arg;
 	run_thread(allocate_in_thread, NULL);
-	must(current_thread == record && record->state == THREAD_LIVE);
+	must(current_thread == record && record->process != 0);
 	must(own_cpu(cache())->freelist == sheaf && own_cpu(cache())->room == room);
 	kfree(own_object);
 	for (unsigned int i = 0; i < 1000; i++)

@@ -17,7 +17,7 @@ static void *return_record(void *arg)
 	*record = thread_current();
 	must(*record && *record == current_thread && thread_current() == *record);
 	must(virt_to_slab(*record)->kind == FRAME_THREAD);
-	must((*record)->state == THREAD_LIVE && (*record)->never_free == 0);
+	must((*record)->process == getpid() && (*record)->never_free == 0);
 	return NULL;
 }
 
@@ -33,7 +33,7 @@ static void a_record_is_passed_on(void **state)
 	run_thread(return_record, &second);
 	assert_ptr_equal(first, second);
 	assert_ptr_not_equal(first, current_thread);
-	assert_int_equal(first->state, THREAD_ENDED);
+	assert_int_equal(first->process, 0);
 	assert_int_equal(nr_records(), records);
 }
 
