@@ -5,6 +5,7 @@
 #include "control_lock.h"
 #include "kmalloc.h"
 #include "large.h"
+#include "node.h"
 #include "reserve.h"
 #include "stats.h"
 #include "text.h"
@@ -30,7 +31,11 @@ static bool cache_of_size(struct account *a, unsigned int i)
 	text_add_number(&name, size);
 	name.buf[name.len] = '\0';
 	a->caches[i] = cache_create(&args);
-	return a->caches[i] != NULL;
+	if (!a->caches[i])
+		return false;
+	/* Its page is there from now on. */
+	atomic_store_explicit(&get_node(a->caches[i])->nr_empty, 0, memory_order_relaxed);
+	return true;
 }
 
 /* All of its caches, or none. */
