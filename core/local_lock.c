@@ -72,15 +72,13 @@ bool local_lock_is_abandoned(struct thread *t, struct kmem_cache_cpu *c, uintptr
 	return has_changed(c, word, at);
 }
 
-uintptr_t local_hold_word(struct thread *t, const struct kmem_cache *s,
-			  const struct local_hold *hold)
+uintptr_t local_hold_word(struct thread *t, const struct local_hold *hold)
 {
 #if defined(USLUB_LOCKLESS)
-	(void)s;
 	(void)hold;
 	return (uintptr_t)t;
 #else
 	(void)t;
-	return (uintptr_t)hold | HOLD_SLOW | (s->ctor ? HOLD_FAR : 0);
+	return (uintptr_t)hold | HOLD_SLOW;
 #endif
 }

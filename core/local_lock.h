@@ -47,6 +47,12 @@ static inline bool local_lock_is_locked(const struct thread *t, const struct kme
 	return c->local_lock != (uintptr_t)t;
 }
 
+#define HOLD_SLOW 1U
+#define HOLD_SEEN 2U
+#define HOLD_FAR 4U
+/* A slow path's, before it knows what it found. */
+#define HOLD_DOUBT (HOLD_SLOW | HOLD_SEEN)
+
 #if defined(USLUB_LOCKLESS)
 /* For bench/ alone, to show what the lock costs: nobody ever holds it, and handlers must not allocate. */
 static inline void local_lock(struct kmem_cache_cpu *c)
@@ -57,6 +63,11 @@ static inline void local_lock(struct kmem_cache_cpu *c)
 static inline void local_unlock(struct thread *t, struct kmem_cache_cpu *c)
 {
 	(void)t;
+	(void)c;
+}
+
+static inline void local_lock_set_far(struct kmem_cache_cpu *c)
+{
 	(void)c;
 }
 #else
@@ -81,6 +92,14 @@ static inline void local_unlock(struct thread *t, struct kmem_cache_cpu *c)
 	barrier();
 	c->local_lock = (uintptr_t)t;
 }
+
+/* The slow path that holds the lock may call back into the program from here on. */
+static inline void local_lock_set_far(struct kmem_cache_cpu *c)
+{
+	barrier();
+	c->local_lock |= HOLD_FAR;
+	barrier();
+}
 #endif
 
 /*
@@ -93,16 +112,9 @@ static inline bool local_lock_is_due(const struct thread *t, uintptr_t at, uintp
 }
 
 /* The word of a slow path's holder. */
-uintptr_t local_hold_word(struct thread *t, const struct kmem_cache *s,
-			  const struct local_hold *hold);
+uintptr_t local_hold_word(struct thread *t, const struct local_hold *hold);
 /* Is the lock, whose word is `word`, held by somebody who is not there any more? `hold`: the looking call's. */
 bool local_lock_is_abandoned(struct thread *t, struct kmem_cache_cpu *c, uintptr_t word,
 			     const struct local_hold *hold);
-
-#define HOLD_SLOW 1U
-#define HOLD_SEEN 2U
-#define HOLD_FAR 4U
-/* A slow path's, before it knows what it found. */
-#define HOLD_DOUBT (HOLD_SLOW | HOLD_SEEN)
 
 #endif

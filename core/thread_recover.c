@@ -152,7 +152,7 @@ static void slot_init(struct kmem_cache_cpu *c, const struct kmem_cache *s)
 static bool take(struct thread *t, struct kmem_cache *s, struct local_hold *hold, uintptr_t word)
 {
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
-	uintptr_t mine = local_hold_word(t, s, hold);
+	uintptr_t mine = local_hold_word(t, hold);
 	bool held = word != (uintptr_t)t && word != 0;
 	bool exact = held && (word & HOLD_DOUBT) == HOLD_SLOW;
 	uintptr_t first = exact ? mine : mine | HOLD_DOUBT;

@@ -177,6 +177,8 @@ bool __thread_refill(struct thread *t, struct kmem_cache *s)
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 
 	assert(local_lock_is_locked(t, c));
+	if (unlikely(s->ctor))
+		local_lock_set_far(c);
 	c->stage = STAGE_MINE;
 	barrier();
 	for (;;) {

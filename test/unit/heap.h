@@ -79,7 +79,8 @@ static inline uint32_t list_length(const struct free_object *list)
 /* As a frame would that is interrupted, until drop_lock(); it stands on another stack than the test. */
 static inline void hold_lock(struct kmem_cache *s)
 {
-	static struct local_hold holds[sizeof(struct thread) / sizeof(struct kmem_cache_cpu)];
+	static _Thread_local struct local_hold
+		holds[sizeof(struct thread) / sizeof(struct kmem_cache_cpu)];
 	struct local_hold *hold = &holds[s->cpu_offset / sizeof(struct kmem_cache_cpu)];
 
 	must(thread_current() && local_trylock(current_thread, s, hold));

@@ -14,7 +14,7 @@
 #define SIZE 8192
 #define NR 40
 /* Each step costs a trip through the kernel; a prime, and other instructions with each change. */
-#define STRIDE (UNDER_TSAN || UNDER_ASAN ? 997 : 251)
+#define STRIDE 251
 
 static sigjmp_buf out;
 static volatile unsigned long steps, leave_at;
@@ -222,7 +222,8 @@ static void calls_can_be_left_anywhere(void **state)
 	const struct sigaction action = {.sa_handler = on_trap, .sa_flags = SA_NODEFER};
 
 	(void)state;
-	if (!CAN_STEP)
+	/* Sanitizers defer signals, and their frames are not the library's. */
+	if (!CAN_STEP || UNDER_TSAN || UNDER_ASAN)
 		skip();
 	sigaction(SIGTRAP, &action, NULL);
 	for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)

@@ -77,8 +77,7 @@ static void assert_good(const struct child *child)
 }
 
 /* Forks while the threads stand. What the child did is to be judged when they are gone. */
-static const struct child *run_beside_parked(struct kmem_cache *busy, void (*fn)(void *),
-					     void *arg)
+static const struct child *run_beside_parked(struct kmem_cache *busy, void (*fn)(void *), void *arg)
 {
 	static struct child child;
 
