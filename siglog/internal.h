@@ -152,6 +152,8 @@ siglog_hidden bool siglog_push_notice(struct siglog_page *page);
 siglog_hidden int siglog_write_batch(struct siglog_page *page, struct iovec *iov,
 				     _Atomic(uint64_t) *owner, uint64_t mine, int64_t deadline);
 siglog_hidden void siglog_reap(struct siglog_page *page);
+/* Empties an iovec that another thread may just be about to write: it then writes its first lines, or none. */
+siglog_hidden void siglog_wipe(struct iovec *iov);
 
 /* drain.c */
 /* The thread of a token. */

@@ -173,6 +173,13 @@ int siglog_write_batch(struct siglog_page *page, struct iovec *iov, _Atomic(uint
 	return 1;
 }
 
+/* From the end: the kernel reads it from the start, so what it finds is the beginning, as account() takes it. */
+void siglog_wipe(struct iovec *iov)
+{
+	for (unsigned int i = SIGLOG_BATCH; i-- > 0;)
+		*(volatile size_t *)&iov[i].iov_len = 0;
+}
+
 static void unreserve(struct siglog_page *page, const struct siglog_record *record)
 {
 	uint64_t now = page->reserved;

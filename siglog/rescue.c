@@ -5,7 +5,6 @@
 #include "internal.h"
 
 #include <errno.h>
-#include <string.h>
 
 /* Unlike that of a rescuer whom this one interrupted. */
 static uint64_t new_token(struct siglog_page *page, pid_t tid)
@@ -26,7 +25,7 @@ static void stop_drainer(struct siglog_page *page, pid_t tid)
 	if (!(page->gate & SIGLOG_BUSY))
 		return;
 	/* If it is about to write yet, it writes nothing. */
-	memset(page->drain_iov, 0, sizeof(page->drain_iov));
+	siglog_wipe(page->drain_iov);
 	atomic_fetch_and(&page->gate, ~SIGLOG_BUSY);
 }
 
@@ -58,7 +57,7 @@ static int write_pending(struct siglog_page *page, uint64_t mine, int64_t deadli
 	while (result == 1 && siglog_pending(page)) {
 		atomic_fetch_add(&page->beat, 1);
 		result = siglog_write_batch(page, page->rescue_iov, &page->rescuer, mine, deadline);
-		memset(page->rescue_iov, 0, sizeof(page->rescue_iov));
+		siglog_wipe(page->rescue_iov);
 	}
 	return result;
 }

@@ -117,6 +117,16 @@ EXPORT int siglog_close(void)
 	return result;
 }
 
+/* Another in the same crash may take the writing over: it is over only when nothing is pending. */
+static int rescue_all(struct siglog_page *page, int64_t deadline)
+{
+	int result = 0;
+
+	while (siglog_pending(page) && result >= 0 && siglog_now() < deadline)
+		result = siglog_rescue(page, SIGLOG_PATIENCE, deadline);
+	return result;
+}
+
 /* The line without malloc and queue: at once, behind all that was queued. */
 __attribute__((noinline)) static int write_direct(struct siglog_page *page,
 						  const struct siglog_call *call)
@@ -131,8 +141,7 @@ __attribute__((noinline)) static int write_direct(struct siglog_page *page,
 	ssize_t n = 0;
 
 	atomic_fetch_or(&page->gate, SIGLOG_DIRECT);
-	if (siglog_pending(page))
-		siglog_rescue(page, SIGLOG_PATIENCE, deadline);
+	rescue_all(page, deadline);
 	while (iov.iov_len > 0 && n >= 0) {
 		n = siglog_write(&iov, 1, deadline);
 		if (n > 0) {
@@ -171,6 +180,9 @@ static int queue_record(struct siglog_page *page, const struct siglog_call *call
 	}
 	siglog_push_notice(page);
 	siglog_push(page, record);
+	/* Now, or siglog_crash() finds it pending: the process may end as soon as this call has. */
+	if (siglog_state.crashed)
+		return rescue_all(page, siglog_now() + CRASH_WAIT);
 	if (page->gate & SIGLOG_DIRECT ||
 	    (batch != SIGLOG_NEVER && (batch <= 1 || siglog_queued(NULL) >= batch)))
 		siglog_drain(page, 0);
@@ -265,7 +277,7 @@ EXPORT int siglog_crash(void)
 	siglog_state.crashed = true;
 	page = siglog_page_current();
 	atomic_fetch_or(&page->gate, SIGLOG_DIRECT);
-	result = siglog_rescue(page, SIGLOG_PATIENCE, siglog_now() + CRASH_WAIT);
+	result = rescue_all(page, siglog_now() + CRASH_WAIT);
 	errno = saved;
 	return result == -EAGAIN ? -ETIMEDOUT : result;
 }
