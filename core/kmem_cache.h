@@ -32,7 +32,8 @@ static inline bool __sheaf_push(struct kmem_cache_cpu *c, struct free_object *fo
 	barrier();
 	c->freelist = fo;
 	barrier();
-	return --c->room < 0;
+	/* Unsigned, so that compilers test the sign of what they have just counted down. */
+	return (int32_t)--c->room < 0;
 }
 
 /*

@@ -215,7 +215,7 @@ void thread_check_destroyed(struct thread *t)
 racy_reader static uint32_t sheaf_length(struct thread *t, const struct kmem_cache *s)
 {
 	const struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
-	uint32_t room = (uint32_t)load_folded(c->room);
+	uint32_t room = load_folded(c->room);
 
 	return load_folded(c->local_lock) && room < s->sheaf ? s->sheaf - room : 0;
 }

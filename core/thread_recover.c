@@ -60,7 +60,7 @@ static void __recover_room(struct kmem_cache_cpu *c, const struct kmem_cache *s)
 
 	for (const struct free_object *fo = c->freelist; fo; fo = fo->next)
 		n++;
-	c->room = n < s->sheaf ? (int32_t)(s->sheaf - n) : 0;
+	c->room = n < s->sheaf ? s->sheaf - n : 0;
 }
 
 static void __relist(struct kmem_cache_cpu *c, struct kmem_cache_lists *l, struct slab *slab)

@@ -151,7 +151,7 @@ static struct slab *__next_slab(struct thread *t, struct kmem_cache *s)
 /* What has been moved, whole and nobody else's, becomes the sheaf. */
 static void __give(struct kmem_cache_cpu *c, struct kmem_cache_lists *l, uint32_t room)
 {
-	c->room = (int32_t)room;
+	c->room = room;
 	c->stage = STAGE_GIVING;
 	barrier();
 	c->freelist = l->moving;

@@ -208,7 +208,7 @@ struct kmem_cache_cpu {
 	uintptr_t local_lock;	      /* see local_lock.h; == address of the thread: free */
 	struct free_object *freelist; /* under local_lock; the sheaf */
 	struct slab *slab; /* under local_lock; the sheaf is filled from it; slab_none: none */
-	int32_t room;	   /* under local_lock; objects that the sheaf can still take */
+	uint32_t room; /* under local_lock; objects that the sheaf can still take; -1: too many */
 	uint16_t nr_empty; /* under local_lock; partial slabs with no object in use */
 	uint8_t stage;	   /* under local_lock; enum cpu_stage */
 };

@@ -12,8 +12,8 @@ import sys
 
 from exports import output_of
 
-TAKE = re.compile(r"^movq?\s+%rsp,(-?0x[0-9a-f]+|-?\d+)?\((%r\w+)\)$")
-WRITE = re.compile(r"^(push|call|enter)|^[a-z]+\s+.*,\(%rsp\)$|^(pop|inc|dec|not|neg|set\w+)[a-z]*\s+\(%rsp\)")
+TAKE = re.compile(r"^movq?\s+%rsp,\s*(\S*\(%r\w+(?:,%r\w+)?(?:,\d)?\))$")
+WRITE = re.compile(r"^(push|call|enter)|^[a-z]+\s+.*,\s*\(%rsp\)$|^(pop|inc|dec|not|neg|set\w+)[a-z]*\s+\(%rsp\)")
 END = re.compile(r"^(repz |bnd )?ret|^(bnd )?jmp\s")
 MOST = 40
 
@@ -29,14 +29,16 @@ def functions(text):
             name, code = head.group(1), []
         found = re.match(r"^\s*[0-9a-f]+:\s+(.*)$", line)
         if found:
-            code.append(found.group(1).split("#")[0].strip())
+            text = found.group(1).split("#")[0].strip()
+            # llvm-objdump writes a space behind each comma.
+            code.append(re.sub(r",\s+", ",", text))
     if name:
         yield name, code
 
 
 def window(code, start, place):
     """The instructions from behind the take to the drop, or to where the function is left."""
-    drop = re.compile(r"^movq?\s+%r\w+," + re.escape(place) + "$")
+    drop = re.compile(r"^movq?\s+%r\w+,\s*" + re.escape(place) + "$")
     for text in code[start + 1:start + MOST]:
         if drop.match(text) or END.match(text):
             return
@@ -50,10 +52,10 @@ def main():
     for name, code in functions(output_of(sys.argv[1], "-d", "--no-show-raw-insn", sys.argv[2])):
         for i, text in enumerate(code):
             take = TAKE.match(text)
-            if not take or take.group(2) in ("%rsp", "%rbp"):
+            if not take or re.search(r"%r[sb]p", take.group(1)):
                 continue
             windows += 1
-            for inner in window(code, i, f"{take.group(1) or ''}({take.group(2)})"):
+            for inner in window(code, i, take.group(1)):
                 if WRITE.match(inner):
                     print(f"{name}: {inner}")
                     bad += 1

@@ -325,7 +325,7 @@ static void check_whole(void)
 	free_first = !free_first;
 	if (free_first) {
 		drop_spares();
-		must(!lock_is_free() || cpu()->room >= 0);
+		must(!lock_is_free() || (int32_t)cpu()->room >= 0);
 	}
 	await_recovery();
 	for (unsigned int round = 0; round < 3; round++) {
@@ -334,7 +334,7 @@ static void check_whole(void)
 	}
 	make_missing();
 	must(lock_is_free() && cpu()->stage == STAGE_NONE);
-	must(cpu()->room >= 0 && cpu()->room <= (int32_t)cache->sheaf);
+	must(cpu()->room <= cache->sheaf);
 	check_list(own_lists(cache)->partial, LIST_PARTIAL);
 	check_list(own_lists(cache)->full, LIST_FULL);
 	drop_each(1);

@@ -205,7 +205,7 @@ static void let_a_thread_begin(void *arg)
 {
 	struct thread *record = current_thread;
 	struct free_object *sheaf = own_cpu(cache())->freelist;
-	int32_t room = own_cpu(cache())->room;
+	uint32_t room = own_cpu(cache())->room;
 
 	(void)arg;
 	run_thread(allocate_in_thread, NULL);

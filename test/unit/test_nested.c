@@ -79,7 +79,7 @@ static void a_free_while_busy_goes_to_the_remote_list(void **state)
 	struct kmem_cache *s = kmalloc_cache(96);
 	void *a = kmalloc(96), *b = kmalloc(96);
 	struct free_object *sheaf = own_cpu(s)->freelist;
-	int32_t room = own_cpu(s)->room;
+	uint32_t room = own_cpu(s)->room;
 	uint32_t before = remote_count(a);
 
 	(void)state;

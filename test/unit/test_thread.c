@@ -63,8 +63,8 @@ static void check_sheaf(const struct kmem_cache *s)
 {
 	const struct kmem_cache_cpu *c = own_cpu(s);
 
-	assert_int_equal((uint32_t)c->room + list_length(c->freelist), s->sheaf);
-	assert_true(c->room >= 0);
+	assert_int_equal(c->room + list_length(c->freelist), s->sheaf);
+	assert_true((int32_t)c->room >= 0);
 	assert_false(local_lock_is_locked(current_thread, c));
 	assert_null(own_lists(s)->flushing);
 }
