@@ -89,7 +89,7 @@ struct siglog_page {
 	struct siglog_counters own_counters;
 	struct siglog_record stub; /* queued and written before all others */
 	struct iovec drain_iov[SIGLOG_BATCH];
-	struct iovec rescue_iov[SIGLOG_BATCH];
+	struct iovec rescue_iov[2][SIGLOG_BATCH]; /* of rescuers in turn */
 };
 
 /* What the children of a fork have too. */

@@ -159,7 +159,7 @@ int siglog_write_batch(struct siglog_page *page, struct iovec *iov, _Atomic(uint
 		return *owner == mine ? 1 : 0;
 	n = fill(iov, first);
 	/* A frame that a fork took along must not go on; behind this line its iovec is wiped. */
-	if (*owner != mine)
+	if (*owner != mine || (iov == page->drain_iov && !(page->gate & SIGLOG_BUSY)))
 		return 0;
 	written = siglog_write(iov, n, deadline);
 	/* Nothing at all: another has emptied the iovec, or a fork has. */

@@ -24,9 +24,9 @@ static void stop_drainer(struct siglog_page *page, pid_t tid)
 		siglog_sleep();
 	if (!(page->gate & SIGLOG_BUSY))
 		return;
-	/* If it is about to write yet, it writes nothing. */
-	siglog_wipe(page->drain_iov);
+	/* In this order: one that is still filling its iovec sees it, one that is about to write finds less. */
 	atomic_fetch_and(&page->gate, ~SIGLOG_BUSY);
+	siglog_wipe(page->drain_iov);
 }
 
 /* A rescuer below this frame doesn't go on before this one ends, and then finds nothing to write. */
@@ -52,12 +52,14 @@ static bool take_over(struct siglog_page *page, uint64_t mine, pid_t tid, int pa
 
 static int write_pending(struct siglog_page *page, uint64_t mine, int64_t deadline)
 {
+	/* Not that of the one before, who may be about to write. */
+	struct iovec *iov = page->rescue_iov[mine % 2];
 	int result = 1;
 
 	while (result == 1 && siglog_pending(page)) {
 		atomic_fetch_add(&page->beat, 1);
-		result = siglog_write_batch(page, page->rescue_iov, &page->rescuer, mine, deadline);
-		siglog_wipe(page->rescue_iov);
+		result = siglog_write_batch(page, iov, &page->rescuer, mine, deadline);
+		siglog_wipe(iov);
 	}
 	return result;
 }
