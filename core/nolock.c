@@ -59,7 +59,7 @@ static void account_set_name(struct account *a, const char *name)
 {
 	size_t n = 0;
 
-	for (; name[n] && n < ACCOUNT_NAME_MAX; n++)
+	for (; n < ACCOUNT_NAME_MAX && name[n]; n++)
 		a->name[n] = name[n];
 	a->name[n] = '\0';
 }

@@ -15,9 +15,10 @@ void table_put(struct conform_object *o, struct conform_random *r)
 {
 	struct conform_object *box = malloc(sizeof(*box));
 
-	if (!box)
+	if (box)
+		*box = *o;
+	else
 		conform_end(CONFORM_FAIL, "NULL where there is memory; the size is", sizeof(*box));
-	*box = *o;
 	o->p = NULL;
 	box = atomic_exchange(&table[conform_random_below(r, SLOTS)], box);
 	if (!box)
