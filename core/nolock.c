@@ -55,13 +55,10 @@ static bool account_fill(struct account *a)
 	return false;
 }
 
+/* The name is ACCOUNT_NAME_MAX long at most. */
 static void account_set_name(struct account *a, const char *name)
 {
-	size_t n = 0;
-
-	for (; n < ACCOUNT_NAME_MAX && name[n]; n++)
-		a->name[n] = name[n];
-	a->name[n] = '\0';
+	__builtin_memcpy(a->name, name, __builtin_strlen(name) + 1);
 }
 
 bool nolock_init(size_t bytes)

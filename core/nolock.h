@@ -20,7 +20,10 @@
 /* Before main: sets `bytes` of memory aside. False: not all of them, or no caches for it. */
 bool nolock_init(size_t bytes);
 
-/* A number from 1 on; the same name has the same one. 0: there are too many. Takes slab_mutex. */
+/*
+ * A number from 1 on; the same name, ACCOUNT_NAME_MAX long at most, has the same one. 0: there are too many.
+ * Takes a mutex.
+ */
 uint32_t account_create(const char *name);
 bool account_exists(uint32_t account);
 /* What is in use on it: objects, and their bytes as their caches count them. */
