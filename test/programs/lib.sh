@@ -79,9 +79,20 @@ is_running() {
 	kill -0 "$1" 2>/dev/null
 }
 
+# A signal that comes between the shell's fork and its exec is lost in the shell.
+await_exec() {
+	local shell tries
+	shell=$(readlink "/proc/$$/exe")
+	for ((tries = 0; tries < 600; tries++)); do
+		[[ $(readlink "/proc/$1/exe") == "$shell" ]] || return 0
+		sleep 0.1
+	done
+}
+
 # stop_server [SIGNAL]: end the newest server, by default with SIGTERM.
 stop_server() {
 	local pid=${SERVER_PIDS[-1]}
+	await_exec "$pid"
 	is_running "$pid" || die "the server $pid is gone before it was stopped"
 	kill -s "${1:-TERM}" "$pid"
 	await_server
