@@ -51,7 +51,7 @@ void *cache_alloc(struct kmem_cache *s);
 void slab_free(struct slab *slab, void *p);
 /* The same, onto the slab's remote list: without the thread. */
 void slab_free_shared(struct slab *slab, void *p);
-/* The fast path of free() has filled the sheaf; the local_lock is held. */
+/* The fast path of free() has over-filled the sheaf; the local_lock is held. */
 void slab_free_full(struct thread *t, struct kmem_cache *s);
 
 /* What a create asks for, in the words of uslub.h; checked by the caller of cache_create(). */
