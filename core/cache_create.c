@@ -68,11 +68,6 @@ static uint16_t slab_frames(size_t size)
 	return frames;
 }
 
-static size_t round_up(size_t size, size_t to)
-{
-	return (size + to - 1) & ~(to - 1);
-}
-
 static void cache_init(struct kmem_cache *s, const struct cache_args *args, size_t size)
 {
 	size_t n = 0;

@@ -14,11 +14,6 @@
 struct large_mapped large_mapped;
 struct large_account large_accounts[MAX_ACCOUNTS + 1];
 
-static size_t round_up(size_t size, size_t to)
-{
-	return (size + to - 1) & ~(to - 1);
-}
-
 static uint32_t frames_of(size_t size)
 {
 	return (uint32_t)(round_up(size, FRAME_SIZE) >> FRAME_SHIFT);

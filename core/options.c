@@ -9,7 +9,6 @@
 #include "text.h"
 
 #define MAX_WORDS 4
-#define STDERR_FD 2
 
 struct options options = {
 	.purge_delay_ms = 1000,

@@ -7,8 +7,6 @@
 
 #include <stdlib.h>
 
-#define STDERR_FD 2
-
 void text_add_cache_name(struct text *t, const struct kmem_cache *s)
 {
 	if (s->name[0]) {

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define STDERR_FD 2
+
 /* len <= sizeof(buf) always; buf is not terminated. */
 struct text {
 	size_t len;

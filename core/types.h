@@ -309,6 +309,12 @@ static inline bool nowait(struct nowait *w, bool done)
 	return done;
 }
 
+/* `to`: a power of two. */
+static inline size_t round_up(size_t size, size_t to)
+{
+	return (size + to - 1) & ~(to - 1);
+}
+
 /* Orders plain accesses against a signal handler on the same thread. */
 static inline void barrier(void)
 {
