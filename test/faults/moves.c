@@ -17,6 +17,8 @@
 #define WALLS 6
 #define RUN_MS 1500
 
+/* All threads are there before one takes memory: pthread_create() may fail for want of it. */
+static pthread_barrier_t all_there;
 static _Atomic bool stop;
 static _Atomic unsigned long moves, failures;
 
@@ -59,6 +61,7 @@ static void *grower(void *arg)
 {
 	uint64_t random = (uintptr_t)arg;
 
+	pthread_barrier_wait(&all_there);
 	while (!stop)
 		grow(&random);
 	return NULL;
@@ -68,6 +71,7 @@ static void *stranger(void *arg)
 {
 	uint64_t random = (uintptr_t)arg;
 
+	pthread_barrier_wait(&all_there);
 	while (!stop) {
 		size_t size = ((size_t)1 << (16 + next_random(&random) % 9));
 		struct object o;
@@ -91,6 +95,7 @@ int main(int argc, char **argv)
 
 	CHECK_THAT(argc == 3, "usage: moves as|data MIB");
 	limit_start(argv, argv[1], argv[2]);
+	CHECK(!pthread_barrier_init(&all_there, NULL, GROWERS + STRANGERS));
 	CHECK(!pthread_attr_init(&attr) && !pthread_attr_setstacksize(&attr, 256 * KIB));
 	for (uintptr_t i = 0; i < GROWERS + STRANGERS; i++)
 		CHECK(!pthread_create(&threads[i], &attr, i < GROWERS ? grower : stranger,
