@@ -14,7 +14,7 @@
 
 static _Atomic int slab_mutex;
 
-/* The same for all: threads keep what room their sheaves have when a slot gets another cache. */
+/* The same for all: threads keep their empty sheaves when a slot gets another cache. */
 #define USER_SHEAF 16
 
 static struct kmem_cache_node user_nodes[NR_USER_CACHES];
@@ -95,6 +95,7 @@ static void slot_init(struct kmem_cache *s, uint32_t slot)
 				   slot * sizeof(struct kmem_cache_cpu));
 	s->lists_offset = (uint16_t)(offsetof(struct thread, user_lists) +
 				     slot * sizeof(struct kmem_cache_lists));
+	s->bottom = (struct free_object)SHEAF_BOTTOM(USER_SHEAF);
 	s->sheaf = USER_SHEAF;
 	s->node = &user_nodes[slot];
 }

@@ -11,6 +11,7 @@ static struct kmem_cache_node kmalloc_nodes[NR_KMALLOC_CACHES];
 
 #define CACHE(i)                                                                               \
 	[i] = {                                                                                \
+		.bottom = SHEAF_BOTTOM(SHEAF_SIZE(CLASS_SIZE(i))),                             \
 		.size = CLASS_SIZE(i),                                                         \
 		.object_size = CLASS_SIZE(i),                                                  \
 		.objects = CLASS_FRAMES(CLASS_SIZE(i)) * (uint32_t)FRAME_SIZE / CLASS_SIZE(i), \
@@ -37,7 +38,7 @@ struct kmem_cache user_caches[NR_USER_CACHES];
 _Atomic uint32_t nr_user_caches;
 _Atomic uint32_t nr_destroyed;
 
-#define CLASS(i) [i] = (uint8_t)CLASS_OF((i)*16)
+#define CLASS(i) [i] = offsetof(struct thread, cpu[CLASS_OF((i)*16)])
 #define CLASS8(i)                                                                       \
 	CLASS(i), CLASS(i + 1), CLASS(i + 2), CLASS(i + 3), CLASS(i + 4), CLASS(i + 5), \
 		CLASS(i + 6), CLASS(i + 7)
@@ -49,6 +50,10 @@ _Atomic uint32_t nr_destroyed;
 	CLASS64(i), CLASS64(i + 64), CLASS64(i + 128), CLASS64(i + 192), CLASS64(i + 256), \
 		CLASS64(i + 320), CLASS64(i + 384), CLASS64(i + 448)
 
-const uint8_t kmalloc_classes[KMALLOC_MAX_SIZE / 16 + 1] = {
-	[0] = 0, CLASS512(1), CLASS512(513), CLASS512(1025), CLASS512(1537),
+const uint16_t kmalloc_cpu_offsets[KMALLOC_MAX_SIZE / 16 + 1] = {
+	[0] = offsetof(struct thread, cpu[0]),
+	CLASS512(1),
+	CLASS512(513),
+	CLASS512(1025),
+	CLASS512(1537),
 };

@@ -25,13 +25,20 @@
 		       : 8 * (CLASS_LOG(size) - 7) + 8 + \
 				 (unsigned int)((((size)-1) >> (CLASS_LOG(size) - 3)) & 7))
 
-extern const uint8_t kmalloc_classes[KMALLOC_MAX_SIZE / 16 + 1]
+/* Of a thread's kmem_cache_cpu, as kmem_cache->cpu_offset: what the fast path is after. */
+extern const uint16_t kmalloc_cpu_offsets[KMALLOC_MAX_SIZE / 16 + 1]
 	__attribute__((visibility("hidden")));
 
 /* size <= KMALLOC_MAX_SIZE; 0 counts as 1. */
+static inline uint16_t kmalloc_cpu_offset(size_t size)
+{
+	return kmalloc_cpu_offsets[(size + 15) / 16];
+}
+
 static inline unsigned int size_class(size_t size)
 {
-	return kmalloc_classes[(size + 15) / 16];
+	return (unsigned int)((kmalloc_cpu_offset(size) - offsetof(struct thread, cpu)) /
+			      sizeof(struct kmem_cache_cpu));
 }
 
 /* Objects in a thread's sheaf: many small ones, and few that are worth having back. */

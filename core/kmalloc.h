@@ -27,8 +27,7 @@ static inline void *kmalloc_fast(size_t size)
 
 	if (unlikely(size > KMALLOC_MAX_SIZE))
 		return NULL;
-	c = &t->cpu[size_class(size)];
-	__asm__("" : "+r"(c)); /* one register, or the compiler computes the address three times */
+	c = thread_cpu(t, kmalloc_cpu_offset(size));
 	if (unlikely(local_lock_is_locked(t, c)))
 		return NULL;
 	local_lock(c);
@@ -54,13 +53,14 @@ static inline void kfree(void *p)
 	struct kmem_cache_cpu *c = thread_cpu(t, slab->cpu_offset);
 
 	if (unlikely(local_lock_is_locked(t, c)) ||
-	    unlikely(!slab_object_ok(slab, (uint16_t)(uintptr_t)p)) || unlikely(fo->mark == slab)) {
+	    unlikely(!slab_object_ok(slab, (uint16_t)(uintptr_t)p)) ||
+	    unlikely(fo->state.mark == FREE_MARK)) {
 		kfree_slow(p);
 		return;
 	}
 	local_lock(c);
-	if (unlikely(__sheaf_push(c, fo, slab))) {
-		slab_free_full(t, slab->cache);
+	if (unlikely(!__sheaf_push(c, fo))) {
+		slab_free_full(t, slab->cache, fo);
 		return;
 	}
 	local_unlock(t, c);

@@ -42,11 +42,19 @@ static bool try_alloc(struct thread *t, struct kmem_cache *s, struct local_hold 
 	return true;
 }
 
+/* Without the lock: a hint. Before the thread's first use of the cache there is no sheaf. */
+static bool sheaf_is_empty(struct thread *t, const struct kmem_cache *s)
+{
+	const struct free_object *top = thread_cpu(t, s->cpu_offset)->freelist;
+
+	return !top || !top->next;
+}
+
 bool cache_try_alloc(struct thread *t, struct kmem_cache *s, struct local_hold *hold, void **object)
 {
 	struct free_object *fo = NULL;
 
-	if (!thread_cpu(t, s->cpu_offset)->freelist)
+	if (sheaf_is_empty(t, s))
 		before_refill(t);
 	if (!try_alloc(t, s, hold, &fo))
 		return false;
@@ -101,7 +109,7 @@ void *cache_alloc_shared(struct kmem_cache *s)
 	put_slab(get_node(s), slab);
 	if (!fo)
 		return NULL;
-	fo->mark = NULL;
+	fo->state.word = 0;
 	return free_object_start(s, fo);
 }
 
@@ -114,12 +122,19 @@ void *cache_alloc(struct kmem_cache *s)
 	return t && cache_try_alloc(t, s, &hold, &object) ? object : cache_alloc_shared(s);
 }
 
-void slab_free_full(struct thread *t, struct kmem_cache *s)
+/* The lock is held. */
+static void __free(struct thread *t, struct kmem_cache *s, struct free_object *fo)
+{
+	if (!__sheaf_push(thread_cpu(t, s->cpu_offset), fo))
+		__thread_flush_sheaf(t, s, fo);
+}
+
+void slab_free_full(struct thread *t, struct kmem_cache *s, struct free_object *fo)
 {
 	struct local_hold hold;
 
 	local_hold(t, s, &hold);
-	__thread_flush_sheaf(t, s);
+	__free(t, s, fo);
 	local_unlock(t, thread_cpu(t, s->cpu_offset));
 	purge_poll();
 }
@@ -131,7 +146,7 @@ static void free_nested(struct slab *slab, struct free_object *fo)
 	struct kmem_cache_node *n = get_node(slab->cache);
 	struct free_chain chain = {fo, fo, 1};
 
-	fo->mark = slab;
+	fo->state.mark = FREE_MARK;
 	switch (slab_free_remote(slab, &chain, false)) {
 	case FREE_LISTED:
 		list_partial(n, slab);
@@ -159,7 +174,7 @@ static bool may_free(struct slab *slab, void *p)
 		report_object(slab->cache, "free of what is not the start of an object:", p);
 		return false;
 	}
-	if (unlikely(fo->mark == slab) && is_free(slab, fo)) {
+	if (unlikely(fo->state.mark == FREE_MARK) && is_free(slab, fo)) {
 		report_object(slab->cache, "double free of", p);
 		return false;
 	}
@@ -186,8 +201,7 @@ void slab_free(struct slab *slab, void *p)
 		free_nested(slab, fo);
 		return;
 	}
-	if (__sheaf_push(thread_cpu(t, s->cpu_offset), fo, slab))
-		__thread_flush_sheaf(t, s);
+	__free(t, s, fo);
 	local_unlock(t, thread_cpu(t, s->cpu_offset));
 }
 

@@ -9,31 +9,34 @@
 #include "slab.h"
 #include "thread.h"
 
-/* The local_lock is held. NULL: the sheaf is empty. */
+/* The local_lock is held. NULL: the sheaf is empty, or shut. */
 static inline struct free_object *__sheaf_pop(struct kmem_cache_cpu *c)
 {
-	struct free_object *fo = c->freelist;
+	struct free_object *fo = c->freelist, *next = fo->next;
 
-	if (unlikely(!fo))
+	if (unlikely(!next))
 		return NULL;
 	/* In this order: should it end in between, the object is lost and nothing else. */
-	c->freelist = fo->next;
+	c->freelist = next;
 	barrier();
-	c->room++;
-	fo->mark = NULL;
+	fo->state.word = 0;
 	return fo;
 }
 
-/* The local_lock is held. True: the sheaf is over-full and must be flushed. */
-static inline bool __sheaf_push(struct kmem_cache_cpu *c, struct free_object *fo, struct slab *slab)
+/* The local_lock is held. False: the sheaf is full, or shut. */
+static inline bool __sheaf_push(struct kmem_cache_cpu *c, struct free_object *fo)
 {
-	fo->next = c->freelist;
-	fo->mark = slab;
+	struct free_object *top = c->freelist;
+	union free_state state = top->state;
+
+	if (unlikely(!(uint32_t)state.word))
+		return false;
+	state.word--;
+	fo->next = top;
+	fo->state = state;
 	barrier();
 	c->freelist = fo;
-	barrier();
-	/* Unsigned, so that compilers test the sign of what they have just counted down. */
-	return (int32_t)--c->room < 0;
+	return true;
 }
 
 /*
@@ -51,8 +54,8 @@ void *cache_alloc(struct kmem_cache *s);
 void slab_free(struct slab *slab, void *p);
 /* The same, onto the slab's remote list: without the thread. */
 void slab_free_shared(struct slab *slab, void *p);
-/* The fast path of free() has over-filled the sheaf; the local_lock is held. */
-void slab_free_full(struct thread *t, struct kmem_cache *s);
+/* The fast path of free() has found the sheaf full; the local_lock is held. */
+void slab_free_full(struct thread *t, struct kmem_cache *s, struct free_object *fo);
 
 /* What a create asks for, in the words of uslub.h; checked by the caller of cache_create(). */
 struct cache_args {

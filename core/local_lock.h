@@ -12,7 +12,6 @@
  *   sp                    the fast path, whose stack pointer this is
  *   sp | SEEN | print     the same; a nested call has noted a print of what stands at sp
  *   hold | SLOW [| FAR]   a slow path; hold points to its struct local_hold
- *   ... | SLOW | SEEN     a slow path that has not yet seen to what it found (thread_recover.c)
  *
  * A thread that has no record yet, or none any more, points to a record that is all zero: its lock
  * words read "held", and the slow path finds out why. So the fast path has no branch for it.
@@ -50,8 +49,6 @@ static inline bool local_lock_is_locked(const struct thread *t, const struct kme
 #define HOLD_SLOW 1U
 #define HOLD_SEEN 2U
 #define HOLD_FAR 4U
-/* A slow path's, before it knows what it found. */
-#define HOLD_DOUBT (HOLD_SLOW | HOLD_SEEN)
 
 #if defined(USLUB_LOCKLESS)
 /* For bench/ alone, to show what the lock costs: nobody ever holds it, and handlers must not allocate. */

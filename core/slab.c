@@ -7,6 +7,7 @@
 #include "reserve.h"
 
 struct slab slab_none;
+struct free_object sheaf_shut = SHEAF_BOTTOM(0);
 
 #ifdef USLUB_DEBUG
 /* Which transitions the picture in types.h has, and an update within a state. */
@@ -153,7 +154,8 @@ static void __slab_carve(struct slab *slab)
 
 		if (s->ctor)
 			s->ctor(object);
-		fo->mark = slab;
+		fo->state.word = 0;
+		fo->state.mark = FREE_MARK;
 		*link = fo;
 		link = &fo->next;
 	}
@@ -289,8 +291,7 @@ void slab_acquire_partial(struct slab *slab)
 	slab_set_state(slab, SLAB_OWNED);
 }
 
-/* Is there an object of s? Not every address of a freed frame can be read. */
-racy_reader static bool may_be_free_object(const struct kmem_cache *s, const struct free_object *fo)
+racy_reader bool may_be_free_object(const struct kmem_cache *s, const struct free_object *fo)
 {
 	const struct slab *slab = slab_of(fo);
 

@@ -2,9 +2,9 @@
  * A slab: its freelist, its remote list, its states. Layer: slab, over frame. Called by node, thread,
  * kmem_cache and stats.
  *
- * A free object holds two words at kmem_cache->offset: the link, and the address of its struct slab as
- * a mark. Allocation clears the mark, so free() finds it only in an object that is free already, or that
- * copied it out of one; it costs a compare, and the lists are searched before anything is reported.
+ * A free object holds two words at kmem_cache->offset: the link, and one with a mark. Allocation clears
+ * the mark, so free() finds it only in an object that is free already, or that has the same bits by
+ * chance or by a copy; it costs a compare, and the lists are searched before anything is reported.
  *
  * "__": the caller holds the local_lock of the owner, or owns the slab with no thread to it.
  */
@@ -37,6 +37,25 @@ static inline void *free_object_start(const struct kmem_cache *s, struct free_ob
 static inline struct free_object *object_to_free(const struct kmem_cache *s, void *object)
 {
 	return (struct free_object *)((char *)object + s->offset);
+}
+
+/* A sheaf's bottom, of which `room` objects fit onto it. */
+#define SHEAF_BOTTOM(size)                                                  \
+	{                                                                   \
+		.next = NULL, .state = {.room = (size), .mark = FREE_MARK}, \
+	}
+/* Stands in kmem_cache_cpu->freelist while a slow path has what was there. */
+extern struct free_object sheaf_shut __attribute__((visibility("hidden")));
+
+static inline bool sheaf_is_shut(const struct kmem_cache_cpu *c)
+{
+	return c->freelist == &sheaf_shut;
+}
+
+/* Lists of free objects end in NULL, or in the bottom of the sheaf that they were taken from. */
+static inline bool freelist_is_end(const struct kmem_cache *s, const struct free_object *fo)
+{
+	return !fo || fo == &s->bottom;
 }
 
 /* Stands in kmem_cache_cpu->slab where there is none: its freelist is empty, so the fast path leaves. */
@@ -109,6 +128,8 @@ void slab_acquire_partial(struct slab *slab);
 
 /* Is the object, whose mark says that it is free, on one of the slab's lists? */
 bool slab_has_free(struct slab *slab, const struct free_object *fo);
+/* Is there an object of s, that can be read? Not every address of a freed frame can be. */
+bool may_be_free_object(const struct kmem_cache *s, const struct free_object *fo);
 /* The same for any list of free objects, at most `most` long, which its owner may be changing. */
 bool freelist_has(const struct free_object *list, const struct free_object *fo, uint32_t most);
 

@@ -211,13 +211,16 @@ void thread_check_destroyed(struct thread *t)
 	}
 }
 
-/* Another thread may be changing its sheaf: what it never had is room for more than fits. */
+/* Another thread may be changing its sheaf: then the answer is one of the past, or 0. */
 racy_reader static uint32_t sheaf_length(struct thread *t, const struct kmem_cache *s)
 {
-	const struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
-	uint32_t room = load_folded(c->room);
+	const struct free_object *top = load_folded(thread_cpu(t, s->cpu_offset)->freelist);
+	union free_state state;
 
-	return load_folded(c->local_lock) && room < s->sheaf ? s->sheaf - room : 0;
+	if (freelist_is_end(s, top) || !may_be_free_object(s, top))
+		return 0;
+	state.word = load_folded(top->state.word);
+	return state.mark == FREE_MARK && state.room < s->sheaf ? s->sheaf - state.room : 0;
 }
 
 uint32_t thread_count_free(const struct kmem_cache *s)

@@ -31,8 +31,8 @@ void local_hold(struct thread *t, struct kmem_cache *s, struct local_hold *hold)
 void thread_note_company(void);
 /* Fills the empty sheaf: the slow path of allocation. False: out of memory. */
 bool __thread_refill(struct thread *t, struct kmem_cache *s);
-/* The sheaf is full: puts half of it, what was freed longest ago, away to the slabs. */
-void __thread_flush_sheaf(struct thread *t, struct kmem_cache *s);
+/* The sheaf is full: `fo` goes onto it, and half of it, what was freed longest ago, away to the slabs. */
+void __thread_flush_sheaf(struct thread *t, struct kmem_cache *s, struct free_object *fo);
 /* Gives up all that the thread has of the cache; thread_flush(): unless its lock is held. */
 void __thread_flush(struct thread *t, struct kmem_cache *s);
 void thread_flush(struct thread *t, struct kmem_cache *s);

@@ -21,18 +21,13 @@ static void list_cut(struct free_object **list, const struct free_object *stop)
 		return;
 	while (*link && *link != stop)
 		link = &(*link)->next;
-	*link = NULL;
+	if (*link)
+		*link = NULL;
 }
 
-/*
- * Taking: the sheaf has its objects still, or moving alone has. Giving: the other way round. Where it is not
- * exact, the fast path may have used the sheaf since: nothing can be told, and what moved is given up.
- */
-static void __recover_moving(struct kmem_cache_cpu *c, struct kmem_cache_lists *l, bool exact)
+static void __recover_moving(struct kmem_cache_cpu *c, struct kmem_cache_lists *l)
 {
-	bool mine = c->stage == STAGE_MINE || (exact && !c->freelist);
-
-	if (!mine)
+	if (c->stage != STAGE_MINE && !sheaf_is_shut(c))
 		l->moving = NULL;
 	list_cut(&l->moving, c->slab->freelist);
 	list_cut(&l->moving, l->flushing);
@@ -41,26 +36,17 @@ static void __recover_moving(struct kmem_cache_cpu *c, struct kmem_cache_lists *
 }
 
 /* Behind what was to be flushed anyway. */
-static void __flush_moving(struct kmem_cache_lists *l)
+static void __flush_moving(const struct kmem_cache *s, struct kmem_cache_lists *l)
 {
 	struct free_object **end = &l->moving;
 
-	while (*end)
+	while (!freelist_is_end(s, *end))
 		end = &(*end)->next;
 	*end = l->flushing;
 	barrier();
 	l->flushing = l->moving;
 	barrier();
 	l->moving = NULL;
-}
-
-static void __recover_room(struct kmem_cache_cpu *c, const struct kmem_cache *s)
-{
-	uint32_t n = 0;
-
-	for (const struct free_object *fo = c->freelist; fo; fo = fo->next)
-		n++;
-	c->room = n < s->sheaf ? s->sheaf - n : 0;
 }
 
 static void __relist(struct kmem_cache_cpu *c, struct kmem_cache_lists *l, struct slab *slab)
@@ -113,65 +99,53 @@ static void __recover_lists(struct thread *t, const struct kmem_cache *s)
 	atomic_store_explicit(&t->owned, owned, memory_order_relaxed);
 }
 
-/*
- * `exact`: it is the holder that set the stage, so that nothing has changed since; otherwise a call of the
- * fast path, which had found the lock free before, has gone on meanwhile.
- */
-static void __recover(struct thread *t, struct kmem_cache *s, bool exact)
+static void __recover(struct thread *t, struct kmem_cache *s)
 {
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 	struct kmem_cache_lists *l = thread_lists(t, s);
 
 	assert(local_lock_is_locked(t, c));
-	if (c->stage != STAGE_NONE) {
-		__recover_moving(c, l, exact);
-		__recover_lists(t, s);
-		__flush_moving(l);
-		__thread_put_all(t, s);
-		barrier();
-		c->stage = STAGE_NONE;
-	}
-	__recover_room(c, s);
+	__recover_moving(c, l);
+	__recover_lists(t, s);
+	__flush_moving(s, l);
+	__thread_put_all(t, s);
+	if (sheaf_is_shut(c))
+		c->freelist = &s->bottom;
+	barrier();
+	c->stage = STAGE_NONE;
 }
 
 /* Zero until the thread first uses the cache. */
-static void slot_init(struct kmem_cache_cpu *c, const struct kmem_cache *s)
+static void slot_init(struct kmem_cache_cpu *c, struct kmem_cache *s)
 {
 	if (likely(c->slab))
 		return;
-	c->room = s->sheaf;
+	c->freelist = &s->bottom;
 	barrier();
 	c->slab = &slab_none;
 }
 
 /*
- * From `word`, which was found free, or judged abandoned. What the stage says is exact where it was set by the
- * very holder that is gone: a slow one, which had made sure of what it found. Where in doubt, the word says so
- * until all is whole, for this may be abandoned as well.
+ * From `word`, which was found free, or judged abandoned. A holder that is gone may have left a stage; and so may
+ * one before it, if a call of the fast path that had found the lock free earlier has gone on and dropped it.
  */
 static bool take(struct thread *t, struct kmem_cache *s, struct local_hold *hold, uintptr_t word)
 {
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 	uintptr_t mine = local_hold_word(t, hold);
-	bool held = word != (uintptr_t)t && word != 0;
-	bool exact = held && (word & HOLD_DOUBT) == HOLD_SLOW;
-	uintptr_t first = exact ? mine : mine | HOLD_DOUBT;
 
 	hold->cpu = c;
 	barrier();
-	if (!held)
-		c->local_lock = first;
+	if (word == (uintptr_t)t || word == 0)
+		c->local_lock = mine;
 	/* A handler may have come by since: then it is busy, as far as this call can know. */
-	else if (!__atomic_compare_exchange_n(&c->local_lock, &word, first, false, __ATOMIC_RELAXED,
+	else if (!__atomic_compare_exchange_n(&c->local_lock, &word, mine, false, __ATOMIC_RELAXED,
 					      __ATOMIC_RELAXED))
 		return false;
 	barrier();
 	slot_init(c, s);
-	if (unlikely(held || c->stage != STAGE_NONE))
-		__recover(t, s, exact);
-	barrier();
-	c->local_lock = mine;
-	barrier();
+	if (unlikely(c->stage != STAGE_NONE))
+		__recover(t, s);
 	return true;
 }
 

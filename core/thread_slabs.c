@@ -148,10 +148,20 @@ static struct slab *__next_slab(struct thread *t, struct kmem_cache *s)
 	return new_slab(s, t);
 }
 
-/* What has been moved, whole and nobody else's, becomes the sheaf. */
-static void __give(struct kmem_cache_cpu *c, struct kmem_cache_lists *l, uint32_t room)
+/* What has been moved, n objects whole and nobody else's, becomes the sheaf, which is shut. */
+static void __give(struct thread *t, struct kmem_cache *s, uint32_t n)
 {
-	c->room = room;
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+	struct kmem_cache_lists *l = thread_lists(t, s);
+	union free_state state = {.room = s->sheaf - n, .mark = FREE_MARK};
+	struct free_object **link = &l->moving;
+
+	assert(c->stage == STAGE_MINE && sheaf_is_shut(c));
+	for (; !freelist_is_end(s, *link); link = &(*link)->next, state.word++)
+		(*link)->state = state;
+	assert(state.room == s->sheaf);
+	*link = &s->bottom;
+	barrier();
 	c->stage = STAGE_GIVING;
 	barrier();
 	c->freelist = l->moving;
@@ -163,12 +173,10 @@ static void __give(struct kmem_cache_cpu *c, struct kmem_cache_lists *l, uint32_
 
 static bool __refill_from(struct thread *t, struct kmem_cache *s, struct slab *slab)
 {
-	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
-	struct kmem_cache_lists *l = thread_lists(t, s);
-	uint32_t n = __slab_take(slab, s->sheaf / 2, &l->moving);
+	uint32_t n = __slab_take(slab, s->sheaf / 2, &thread_lists(t, s)->moving);
 
 	if (n)
-		__give(c, l, s->sheaf - n);
+		__give(t, s, n);
 	return n != 0;
 }
 
@@ -180,6 +188,8 @@ bool __thread_refill(struct thread *t, struct kmem_cache *s)
 	if (unlikely(s->ctor))
 		local_lock_set_far(c);
 	c->stage = STAGE_MINE;
+	barrier();
+	c->freelist = &sheaf_shut;
 	barrier();
 	for (;;) {
 		struct slab *slab = c->slab;
@@ -196,8 +206,7 @@ bool __thread_refill(struct thread *t, struct kmem_cache *s)
 		c->slab = slab;
 		barrier();
 	}
-	barrier();
-	c->stage = STAGE_NONE;
+	__give(t, s, 0);
 	return false;
 }
 
@@ -263,7 +272,7 @@ static void __put_remote(struct thread *t, struct kmem_cache *s, struct slab *sl
 }
 
 /* Takes from *list what is of the first one's slab, as far as it comes in a row. */
-static void chain_take(struct free_object **list, struct slab *slab, struct free_chain *chain)
+static void chain_take(struct free_object **list, const struct slab *slab, struct free_chain *chain)
 {
 	struct free_object *fo = *list;
 
@@ -273,7 +282,7 @@ static void chain_take(struct free_object **list, struct slab *slab, struct free
 		chain->last = fo;
 		chain->count++;
 		fo = fo->next;
-	} while (fo && slab_of(fo) == slab);
+	} while (!freelist_is_end(slab->cache, fo) && slab_of(fo) == slab);
 	barrier();
 	*list = fo;
 	barrier();
@@ -283,7 +292,7 @@ void __thread_put_all(struct thread *t, struct kmem_cache *s)
 {
 	struct kmem_cache_lists *l = thread_lists(t, s);
 
-	while (l->flushing) {
+	while (!freelist_is_end(s, l->flushing)) {
 		struct free_object *fo = l->flushing;
 		struct slab *slab = slab_of(fo);
 
@@ -298,42 +307,46 @@ void __thread_put_all(struct thread *t, struct kmem_cache *s)
 			__put_remote(t, s, slab, &chain);
 		}
 	}
+	l->flushing = NULL;
 }
 
-/* Takes the whole sheaf: l->moving has it, and it is nobody else's. */
-static void __take_sheaf(struct kmem_cache_cpu *c, struct kmem_cache_lists *l)
+/* Takes the whole sheaf, and `fo`, which may be NULL, on top of it: l->moving has them. */
+static void __take_sheaf(struct thread *t, struct kmem_cache *s, struct free_object *fo)
 {
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+	struct free_object *first = c->freelist;
+
+	assert(local_lock_is_locked(t, c) && !sheaf_is_shut(c));
+	if (fo) {
+		fo->state.mark = FREE_MARK;
+		fo->next = first;
+		first = fo;
+	}
 	c->stage = STAGE_TAKING;
 	barrier();
-	l->moving = c->freelist;
+	thread_lists(t, s)->moving = first;
 	barrier();
-	c->freelist = NULL;
-	/* Should this end here, a call that had found the lock free before goes on: its frees come by soon. */
-	c->room = 0;
+	c->freelist = &sheaf_shut;
 	barrier();
 	c->stage = STAGE_MINE;
 	barrier();
 }
 
-void __thread_flush_sheaf(struct thread *t, struct kmem_cache *s)
+void __thread_flush_sheaf(struct thread *t, struct kmem_cache *s, struct free_object *fo)
 {
-	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 	struct kmem_cache_lists *l = thread_lists(t, s);
 	struct free_object *last;
 	uint32_t keep = 1;
 
-	assert(local_lock_is_locked(t, c));
-	__take_sheaf(c, l);
-	for (last = l->moving; last && last->next && keep < s->sheaf / 2; keep++)
+	__take_sheaf(t, s, fo);
+	for (last = fo; !freelist_is_end(s, last->next) && keep < s->sheaf / 2; keep++)
 		last = last->next;
-	if (last) {
-		l->flushing = last->next;
-		barrier();
-		last->next = NULL;
-		barrier();
-	}
+	l->flushing = last->next;
+	barrier();
+	last->next = NULL;
+	barrier();
 	__thread_put_all(t, s);
-	__give(c, l, s->sheaf - keep);
+	__give(t, s, keep);
 }
 
 void __thread_flush(struct thread *t, struct kmem_cache *s)
@@ -342,12 +355,10 @@ void __thread_flush(struct thread *t, struct kmem_cache *s)
 	struct kmem_cache_lists *l = thread_lists(t, s);
 	struct slab *slab;
 
-	assert(local_lock_is_locked(t, c));
-	__take_sheaf(c, l);
+	__take_sheaf(t, s, NULL);
 	l->flushing = l->moving;
 	barrier();
 	l->moving = NULL;
-	c->room = s->sheaf;
 	__thread_put_all(t, s);
 	slab = c->slab;
 	c->slab = &slab_none;
@@ -361,6 +372,5 @@ void __thread_flush(struct thread *t, struct kmem_cache *s)
 		__del_full(t, s, slab);
 		put_slab(get_node(s), slab);
 	}
-	barrier();
-	c->stage = STAGE_NONE;
+	__give(t, s, 0);
 }

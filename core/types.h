@@ -34,8 +34,10 @@
  *
  * The sheaf. malloc() and free() of a thread work on kmem_cache_cpu->freelist alone: a short list of free
  * objects of any slabs of the cache, whoever owns them. It is filled from the thread's slabs and flushed
- * to the slabs that its objects are of, half a capacity at a time; slabs are touched only then. `room`
- * counts what still fits. Half a sheaf separates two slow calls, whatever the order of calls.
+ * to the slabs that its objects are of, half a capacity at a time; slabs are touched only then. Half a
+ * sheaf separates two flushes, whatever the order of calls. Each object in it says how many more fit on
+ * top of it, so that there is no counter to keep; kmem_cache->bottom lies under them all. While a slow
+ * path has the sheaf in its hands, sheaf_shut stands there: nothing can be had from it nor put onto it.
  *
  * Counting. slab->inuse is carved objects less those on slab->freelist: objects in a sheaf, and on the
  * remote list until it is collected, count as in use. It is exact for the owner.
@@ -73,10 +75,23 @@
 struct thread;
 struct kmem_cache;
 
+/* The second word of a free object; 0 in an object just allocated. */
+union free_state {
+	uint64_t word;
+	struct {
+		uint32_t room; /* in a sheaf: how many more fit on top of it */
+		uint32_t mark; /* FREE_MARK */
+	};
+};
+/* No pointer has it, and it takes one instruction everywhere. */
+#define FREE_MARK UINT32_C(0x5AB00000)
+static_assert(sizeof(union free_state) == 8 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+	      "the fast path counts `room` down in `word`");
+
 /* What a free object holds, at kmem_cache->offset. */
 struct free_object {
 	struct free_object *next;
-	struct slab *mark; /* the slab that it is of; NULL in an object just allocated */
+	union free_state state;
 };
 
 enum slab_state { SLAB_FREE, SLAB_OWNED, SLAB_FULL, SLAB_PARTIAL };
@@ -174,8 +189,9 @@ struct kmem_cache_node {
 } cacheline_aligned;
 
 struct kmem_cache {
-	uint32_t size;	      /* const; distance of two objects */
-	uint32_t object_size; /* const; what a caller may use */
+	struct free_object bottom; /* const; see "The sheaf" */
+	uint32_t size;		   /* const; distance of two objects */
+	uint32_t object_size;	   /* const; what a caller may use */
 	uint32_t offset;  /* const; of the freelist link; behind the object where it has a ctor */
 	uint32_t objects; /* const; in a slab */
 	uint64_t inverse; /* const; see slab_object_ok() */
@@ -190,7 +206,8 @@ struct kmem_cache {
 	uint32_t flags;		      /* const; of creation: CACHE_* */
 	_Atomic uint32_t refcount;    /* slab_mutex; aliases share the cache; 0: destroyed */
 	_Atomic uint32_t nr_slabs;    /* of user caches, whose slot is free again at 0 */
-};
+} cacheline_aligned;
+static_assert(offsetof(struct kmem_cache, nr_slabs) >= 64, "free() reads the first line");
 
 /*
  * How far a slow path is. It can end at any instruction, if a handler jumps out of it; whoever has the lock
@@ -198,17 +215,16 @@ struct kmem_cache {
  */
 enum cpu_stage {
 	STAGE_NONE,   /* sheaf, slabs and lists are whole */
-	STAGE_TAKING, /* moving is being taken from the sheaf: the sheaf may still have it */
+	STAGE_TAKING, /* moving is being taken from the sheaf, which still has it unless it is shut */
 	STAGE_MINE,   /* moving is nobody else's; it may run on into a list it is being cut from */
-	STAGE_GIVING, /* moving is being put into the sheaf, which may have it already */
+	STAGE_GIVING, /* moving is being put into the sheaf, which has it unless it is shut */
 };
 
 /* What a thread has of a cache; the fast path's part. Zero until the thread first uses the cache. */
 struct kmem_cache_cpu {
 	uintptr_t local_lock;	      /* see local_lock.h; == address of the thread: free */
-	struct free_object *freelist; /* under local_lock; the sheaf */
+	struct free_object *freelist; /* under local_lock; the sheaf; not NULL once it is used */
 	struct slab *slab; /* under local_lock; the sheaf is filled from it; slab_none: none */
-	uint32_t room; /* under local_lock; objects that the sheaf can still take; -1: too many */
 	uint16_t nr_empty; /* under local_lock; partial slabs with no object in use */
 	uint8_t stage;	   /* under local_lock; enum cpu_stage */
 };

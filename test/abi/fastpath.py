@@ -157,7 +157,7 @@ def main():
     parser = harness.parser(__doc__)
     parser.add_argument("program")
     parser.add_argument("--objdump", required=True)
-    parser.add_argument("--limit", type=int, default=30, help="instructions from entry to return")
+    parser.add_argument("--limit", type=int, default=32, help="instructions from entry to return")
     parser.add_argument("--optimised", choices=("yes", "no"), default="yes")
     args = parser.parse_args()
     harness.check(args.lib, "--lib is needed")

@@ -76,6 +76,25 @@ static inline uint32_t list_length(const struct free_object *list)
 	return n;
 }
 
+/* What the thread's sheaf can still take. */
+static inline uint32_t sheaf_room(const struct kmem_cache *s)
+{
+	return own_cpu(s)->freelist->state.room;
+}
+
+/* Objects in the thread's sheaf, each of which says how much room is left on it. */
+static inline uint32_t sheaf_length(const struct kmem_cache *s)
+{
+	const struct free_object *fo = own_cpu(s)->freelist;
+	uint32_t n = 0;
+
+	for (; fo != &s->bottom; fo = fo->next, n++) {
+		must(fo->state.mark == FREE_MARK);
+		must(fo->next == &s->bottom || fo->next->state.room == fo->state.room + 1);
+	}
+	return n;
+}
+
 /* As a frame would that is interrupted, until drop_lock(); it stands on another stack than the test. */
 static inline void hold_lock(struct kmem_cache *s)
 {

@@ -25,8 +25,8 @@
 #endif
 /* Instructions before the outer frame's store of the lock at which it is interrupted. */
 #define OUTER (SLOW ? 1U : 3U)
-/* What a call left in its middle may have in hand: half a sheaf and a slab's objects. */
-#define LOSS 24U
+/* What a call left in its middle may have in hand. */
+#define LOSS 1U
 #define RECOVERY_STEPS 400U
 
 #if defined(__x86_64__)
@@ -156,9 +156,9 @@ static void prepare(void)
 	drop_each(3);
 	while (nr_spare < NR_SPARE / 2)
 		take_spare();
-	while (cpu()->room > 8)
+	while (sheaf_room(cache) > 8)
 		kfree(give_spare());
-	while (cpu()->room < 8)
+	while (sheaf_room(cache) < 8)
 		take_spare();
 }
 
@@ -173,7 +173,7 @@ static bool outer_reached, inner_left;
 /* Fills the sheaf to the brim: the free after flushes it. */
 static void inner_flush(void)
 {
-	while (cpu()->room > BRIM)
+	while (sheaf_room(cache) > BRIM)
 		kfree(give_spare());
 	steps = 0;
 	level = INNER_RUNS;
@@ -188,7 +188,7 @@ static void inner_refill(void)
 {
 	void *p;
 
-	while (cpu()->freelist)
+	while (sheaf_length(cache))
 		take_spare();
 	steps = 0;
 	level = INNER_RUNS;
@@ -203,7 +203,7 @@ static bool is_to_be_left(void)
 {
 	if (!inner_stage)
 		return ++steps == inner_at;
-	return cpu()->stage == inner_stage && cpu()->freelist && own_lists(cache)->moving;
+	return cpu()->stage == inner_stage && !sheaf_is_shut(cpu()) && own_lists(cache)->moving;
 }
 
 static void interrupt_outer(ucontext_t *u)
@@ -325,7 +325,6 @@ static void check_whole(void)
 	free_first = !free_first;
 	if (free_first) {
 		drop_spares();
-		must(!lock_is_free() || (int32_t)cpu()->room >= 0);
 	}
 	await_recovery();
 	for (unsigned int round = 0; round < 3; round++) {
@@ -334,7 +333,7 @@ static void check_whole(void)
 	}
 	make_missing();
 	must(lock_is_free() && cpu()->stage == STAGE_NONE);
-	must(cpu()->room <= cache->sheaf);
+	must(sheaf_room(cache) + sheaf_length(cache) == cache->sheaf);
 	check_list(own_lists(cache)->partial, LIST_PARTIAL);
 	check_list(own_lists(cache)->full, LIST_FULL);
 	drop_each(1);
@@ -401,7 +400,7 @@ static void outer_frame_goes_on(void **state)
 /* The sheaf's objects become the program's, by calls of the fast path: the lock is free, and stays so. */
 static void empty_sheaf(void)
 {
-	for (unsigned int i = 0; cpu()->freelist; i++) {
+	for (unsigned int i = 0; sheaf_length(cache); i++) {
 		must(i < NR);
 		if (!objects[i])
 			mark(i, kmalloc(SIZE));

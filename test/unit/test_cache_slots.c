@@ -216,7 +216,7 @@ static void check_second_cache(size_t first, size_t second)
 		assert_int_equal(objects_in_use(s), 1000);
 		for (unsigned int i = 0; i < 1000; i++) {
 			kfree(objects[i]);
-			assert_true(list_length(own_cpu(s)->freelist) <= 128);
+			assert_true(sheaf_length(s) <= 128);
 		}
 		assert_int_equal(objects_in_use(s), 0);
 	}

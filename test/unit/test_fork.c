@@ -205,12 +205,12 @@ static void let_a_thread_begin(void *arg)
 {
 	struct thread *record = current_thread;
 	struct free_object *sheaf = own_cpu(cache())->freelist;
-	uint32_t room = own_cpu(cache())->room;
+	uint32_t room = sheaf_room(cache());
 
 	(void)arg;
 	run_thread(allocate_in_thread, NULL);
 	must(current_thread == record && record->process != 0);
-	must(own_cpu(cache())->freelist == sheaf && own_cpu(cache())->room == room);
+	must(own_cpu(cache())->freelist == sheaf && sheaf_room(cache()) == room);
 	kfree(own_object);
 	for (unsigned int i = 0; i < 1000; i++)
 		must(kmalloc(SIZE));

@@ -79,7 +79,7 @@ static void a_free_while_busy_goes_to_the_remote_list(void **state)
 	struct kmem_cache *s = kmalloc_cache(96);
 	void *a = kmalloc(96), *b = kmalloc(96);
 	struct free_object *sheaf = own_cpu(s)->freelist;
-	uint32_t room = own_cpu(s)->room;
+	uint32_t room = sheaf_room(s);
 	uint32_t before = remote_count(a);
 
 	(void)state;
@@ -88,7 +88,7 @@ static void a_free_while_busy_goes_to_the_remote_list(void **state)
 	kfree(b);
 	assert_int_equal(remote_count(a), before + 2);
 	assert_ptr_equal(own_cpu(s)->freelist, sheaf);
-	assert_int_equal(own_cpu(s)->room, room);
+	assert_int_equal(sheaf_room(s), room);
 	drop_lock(s);
 	assert_int_equal(objects_in_use(s), 0);
 }
@@ -236,12 +236,12 @@ static void a_held_sheaf_is_not_flushed(void **state)
 	(void)state;
 	kfree(kmalloc(48));
 	kfree(kmalloc(64));
-	length = list_length(own_cpu(s)->freelist);
+	length = sheaf_length(s);
 	assert_true(length > 0);
 	hold_lock(s);
 	thread_flush_all(current_thread);
-	assert_int_equal(list_length(own_cpu(s)->freelist), length);
-	assert_int_equal(list_length(own_cpu(other)->freelist), 0);
+	assert_int_equal(sheaf_length(s), length);
+	assert_int_equal(sheaf_length(other), 0);
 	drop_lock(s);
 	thread_flush_all(current_thread);
 	assert_int_equal(slabs_of(s), 0);

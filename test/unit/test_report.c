@@ -110,7 +110,7 @@ static void a_copied_mark_is_no_double_free(void **state)
 	struct free_object *p = kmalloc(112);
 
 	(void)state;
-	p->mark = slab_of(p);
+	p->state.mark = FREE_MARK;
 	p->next = NULL;
 	kfree(p);
 	assert_int_equal(objects_in_use(kmalloc_cache(112)), 0);

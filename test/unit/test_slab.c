@@ -148,7 +148,7 @@ static void check_all_objects(struct kmem_cache *s)
 		assert_true(offset % s->size == 0 && offset / s->size < s->objects);
 		assert_false(seen[offset / s->size]);
 		seen[offset / s->size] = true;
-		assert_ptr_equal(fo->mark, slab);
+		assert_int_equal(fo->state.mark, FREE_MARK);
 		assert_true(slab_object_ok(slab, offset));
 	}
 	assert_int_equal(__slab_take(slab, 1, &list), 0);

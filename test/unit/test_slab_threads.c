@@ -47,8 +47,8 @@ static void *free_what_comes(void *arg)
 			if (!fo)
 				continue;
 			/* Written while it was in use, by the owner; another holder would race. */
-			must(fo->mark == NULL);
-			fo->mark = ring->slab;
+			must(fo->state.word == 0);
+			fo->state.mark = FREE_MARK;
 			fo->next = chain.first;
 			if (!chain.first)
 				chain.last = fo;
@@ -77,14 +77,14 @@ static uint64_t hand_out(struct slab *slab, struct ring *rings)
 		__slab_take(slab, 1 + turn % 7, &list);
 		for (; list; list = next) {
 			next = list->next;
-			must(list->mark == slab);
-			list->mark = NULL;
+			must(list->state.mark == FREE_MARK);
+			list->state.word = 0;
 			if (ring_put(&rings[random_below(&seed, NR_FREERS)],
 				     (unsigned int)random_next(&seed), list)) {
 				handed++;
 				continue;
 			}
-			list->mark = slab;
+			list->state.mark = FREE_MARK;
 			__slab_put(slab, list);
 		}
 	}
@@ -138,7 +138,7 @@ static void *free_one(void *arg)
 	struct free_chain chain = {r->fo, r->fo, 1};
 
 	pthread_barrier_wait(&start);
-	r->fo->mark = r->slab;
+	r->fo->state.mark = FREE_MARK;
 	r->result = slab_free_remote(r->slab, &chain, r->may_adopt);
 	return NULL;
 }
@@ -164,7 +164,7 @@ static void race(bool may_adopt)
 
 	for (unsigned int i = 0; i < 8; i++) {
 		must(__slab_take(slab, 1, &fo) == 1);
-		fo->mark = NULL;
+		fo->state.word = 0;
 		racers[i] = (struct racer){slab, fo, may_adopt, FREE_PUSHED};
 	}
 	assert_true(__slab_release_full(slab));

@@ -51,7 +51,8 @@ static void the_lock_is_free_held_or_new(void **state)
 	assert_true(local_trylock(t, s, &holder));
 	assert_true(local_lock_is_locked(t, c));
 	assert_ptr_equal(c->slab, &slab_none);
-	assert_int_equal(c->room, s->sheaf);
+	assert_ptr_equal(c->freelist, &s->bottom);
+	assert_int_equal(sheaf_room(s), s->sheaf);
 	assert_false(local_trylock(t, s, &hold));
 	local_unlock(t, c);
 	assert_false(local_lock_is_locked(t, c));
@@ -63,8 +64,7 @@ static void check_sheaf(const struct kmem_cache *s)
 {
 	const struct kmem_cache_cpu *c = own_cpu(s);
 
-	assert_int_equal(c->room + list_length(c->freelist), s->sheaf);
-	assert_true((int32_t)c->room >= 0);
+	assert_int_equal(sheaf_room(s) + sheaf_length(s), s->sheaf);
 	assert_false(local_lock_is_locked(current_thread, c));
 	assert_null(own_lists(s)->flushing);
 }
@@ -107,7 +107,7 @@ static void *refill_half(void *arg)
 		uint32_t took = page < s->sheaf / 2U ? page : s->sheaf / 2U;
 
 		kfree(kmalloc(s->size));
-		must(list_length(own_cpu(s)->freelist) == took);
+		must(sheaf_length(s) == took);
 	}
 	return arg;
 }
@@ -122,17 +122,17 @@ static void a_refill_is_half_a_sheaf_at_most(void **state)
 static void flush_one(const struct kmem_cache *s)
 {
 	static void *live[256];
-	struct kmem_cache_cpu *c;
+	struct free_object *fo;
 	uint32_t n = 0;
 
 	for (; n < 2U * s->sheaf; n++)
 		live[n] = kmalloc(s->size);
-	c = own_cpu(s);
-	while (c->room > 0)
+	while (sheaf_room(s) > 0)
 		kfree(live[--n]);
 	kfree(live[--n]);
-	assert_int_equal(c->room, s->sheaf - s->sheaf / 2);
-	for (struct free_object *fo = c->freelist; fo; fo = fo->next)
+	assert_int_equal(sheaf_room(s), s->sheaf - s->sheaf / 2);
+	assert_int_equal(sheaf_length(s), s->sheaf / 2);
+	for (fo = own_cpu(s)->freelist; fo != &s->bottom; fo = fo->next)
 		assert_ptr_equal(fo, live[n++]);
 	n -= s->sheaf / 2;
 	while (n)
@@ -219,7 +219,7 @@ static void a_thread_keeps_few_slabs(void **state)
 	thread_flush(current_thread, s);
 	assert_int_equal(check_lists(s), 0);
 	assert_ptr_equal(own_cpu(s)->slab, &slab_none);
-	assert_null(own_cpu(s)->freelist);
+	assert_ptr_equal(own_cpu(s)->freelist, &s->bottom);
 	shrink_node(get_node(s));
 	assert_int_equal(slabs_of(s), 0);
 	thread_flush_all(current_thread);
