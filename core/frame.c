@@ -1,12 +1,16 @@
 /*
- * Reserving address space, claiming and freeing frames. Layer: frame. See frame.h.
+ * Reserving address space, claiming and freeing frames. Layer: frame. See frame.h; what gives frames' memory or
+ * address space away again is in frame_return.c and purge.c.
  */
 #include "frame.h"
 #include "bitmap.h"
 
 #define MAX_HEAP_SECTIONS 4096U
-#define RESERVE_MAX SECTION_SIZE
-#define RESERVE_FIRST ((size_t)256 << 20)
+/*
+ * A whole section at a time: claims go by address, and a piece that came later, further down in the same
+ * section, would be used first, while what is touched already lies idle above it.
+ */
+#define RESERVE_SIZE SECTION_SIZE
 /* Of RLIMIT_AS, so that the program's own mappings find room beside the heap. */
 #define RESERVE_LIMIT_SHARE 16
 #define COMMIT_FRAMES_MIN 32U
@@ -17,6 +21,14 @@ static struct {
 	_Atomic size_t reserved;  /* bytes */
 	_Atomic uintptr_t lowest; /* hint: where the last reservation begins */
 } heap;
+
+void frame_forget_reserved(uintptr_t start, size_t size)
+{
+	/* The next piece comes here again, and not further down, in a section of its own. */
+	atomic_compare_exchange_strong_explicit(&heap.lowest, &start, start + size,
+						memory_order_relaxed, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&heap.reserved, size, memory_order_relaxed);
+}
 
 struct section *frame_section(uint32_t nr)
 {
@@ -48,24 +60,57 @@ static bool section_list(struct section *sec)
 	return false;
 }
 
-void section_release(struct section *sec, uint32_t index, uint32_t n)
+static inline uint32_t hint_get(const _Atomic uint32_t *hint)
 {
-	uint32_t hint;
+	return atomic_load_explicit(hint, memory_order_relaxed);
+}
 
-	/* Release pairs with the acquire in bitmap_claim_word(): we are done with the frames. */
-	bitmap_clear(sec->used, index, n, memory_order_release);
+static inline void hint_set(_Atomic uint32_t *hint, uint32_t value)
+{
+	atomic_store_explicit(hint, value, memory_order_relaxed);
+}
+
+/* Frames from `index` on are free, and may join free ones below them. */
+static void lower_run_hints(struct section *sec, uint32_t index)
+{
+	uint32_t top = 0;
+
 	for (uint32_t order = 0; order < SECTION_ORDERS; order++) {
-		/* The frames may join free ones below them. */
 		uint32_t from = index > (1U << order) ? index - (1U << order) : 0;
+		uint32_t hint = hint_get(&sec->run_from[order]);
 
-		if (from < atomic_load_explicit(&sec->run_from[order], memory_order_relaxed))
-			atomic_store_explicit(&sec->run_from[order], from, memory_order_relaxed);
+		if (from < hint)
+			hint_set(&sec->run_from[order], hint = from);
+		top = hint > top ? hint : top;
 	}
-	hint = atomic_load_explicit(&sec->first_free, memory_order_relaxed);
+	hint_set(&sec->run_top, top);
+}
+
+static noinline void lower_hints(struct section *sec, uint32_t index)
+{
+	uint32_t hint = hint_get(&sec->first_free);
+
 	while (index < hint &&
 	       !atomic_compare_exchange_weak_explicit(&sec->first_free, &hint, index,
 						      memory_order_relaxed, memory_order_relaxed))
 		;
+	if (hint_get(&sec->run_top))
+		lower_run_hints(sec, index);
+}
+
+void section_release(struct section *sec, uint32_t index, uint32_t n)
+{
+	uint32_t top;
+
+	/* Release pairs with the acquire in bitmap_claim_word(): we are done with the frames. */
+	if (likely(index % 64 + n <= 64))
+		atomic_fetch_and_explicit(&sec->used[index / 64],
+					  ~bitmap_mask(index / 64, index, n), memory_order_release);
+	else
+		bitmap_clear(sec->used, index, n, memory_order_release);
+	top = hint_get(&sec->run_top);
+	if (index < hint_get(&sec->first_free) || (top && index < top + FRAME_RUN_MAX))
+		lower_hints(sec, index);
 }
 
 /* Makes the frames of [start, end) claimable, section by section. */
@@ -98,13 +143,9 @@ size_t frame_reserved(void)
 
 static size_t reserve_size(void)
 {
-	size_t size = frame_reserved();
+	size_t size = RESERVE_SIZE;
 	size_t limit = os_address_limit();
 
-	if (size < RESERVE_FIRST)
-		size = RESERVE_FIRST;
-	if (size > RESERVE_MAX)
-		size = RESERVE_MAX;
 	if (limit != SIZE_MAX && size > limit / RESERVE_LIMIT_SHARE)
 		size = limit / RESERVE_LIMIT_SHARE;
 	return size & ~(FRAME_SIZE - 1);
@@ -114,20 +155,20 @@ static size_t reserve_size(void)
 static uintptr_t reserve_piece(size_t size)
 {
 	uintptr_t start = atomic_load_explicit(&heap.lowest, memory_order_relaxed) - size;
-	size_t head;
+	size_t align = size == SECTION_SIZE ? SECTION_SIZE : FRAME_SIZE, head;
 	char *map;
 
-	if (start < SIZE_MAX - size && os_reserve_at((void *)start, size))
+	if (start < SIZE_MAX - size && start % align == 0 && os_reserve_at((void *)start, size))
 		return start;
-	map = os_reserve(size + FRAME_SIZE);
+	map = os_reserve(size + align);
 	if (!map)
 		return 0;
-	start = ((uintptr_t)map + FRAME_SIZE - 1) & ~(FRAME_SIZE - 1);
+	start = round_up((uintptr_t)map, align);
 	head = start - (uintptr_t)map;
 	if (head)
 		os_unmap(map, head);
-	if (head < FRAME_SIZE)
-		os_unmap((void *)(start + size), FRAME_SIZE - head);
+	if (head < align)
+		os_unmap((void *)(start + size), align - head);
 	return start;
 }
 
@@ -187,9 +228,22 @@ static bool frame_commit(struct section *sec, uint32_t index, uint32_t n)
 	return done;
 }
 
+/* Claimed frames of one word: have all of them been in use, and lately? */
+static bool is_at_hand(struct section *sec, uint32_t w, uint64_t mask)
+{
+	uint64_t ready = atomic_load_explicit(&sec->committed[w], memory_order_relaxed) &
+			 atomic_load_explicit(&sec->dirty[w], memory_order_relaxed) &
+			 ~atomic_load_explicit(&sec->aged[w], memory_order_relaxed);
+
+	return (ready & mask) == mask;
+}
+
 /* The frames are claimed: makes them usable and learns whether they are fresh. */
 static bool frame_take(struct section *sec, uint32_t index, uint32_t n, bool *zeroed)
 {
+	*zeroed = false;
+	if (index % 64 + n <= 64 && is_at_hand(sec, index / 64, bitmap_mask(index / 64, index, n)))
+		return true;
 	if (!frame_commit(sec, index, n)) {
 		section_release(sec, index, n);
 		return false;
@@ -206,49 +260,96 @@ static uint32_t run_order(uint32_t n)
 	return n > 1 ? 32 - (uint32_t)__builtin_clz(n - 1) : 0;
 }
 
-/*
- * First fit in one section, from `from`. SECTION_FRAMES: none. Raises the hints: what was freed meanwhile
- * and lies below is found by the search without them.
- */
-static uint32_t section_claim(struct section *sec, uint32_t from, uint32_t n, uint32_t align)
+/* What is searched for: n frames at a multiple of `align`, the rest of `room` frames free behind them. */
+struct want {
+	uint32_t n, align, room;
+};
+
+/* The shortest run whose search goes by the order's hint. */
+static uint32_t order_least(uint32_t order)
 {
+	return order > 1 ? (1U << (order - 1)) + 1 : order + 1;
+}
+
+/* What a search has seen on its way. */
+struct search {
+	uint32_t passed; /* where the first run began that was too short, but not for
+                      all of its hint */
+	uint32_t holes;	 /* how many runs were too short */
+};
+
+/* First fit from `from` on; SECTION_FRAMES: none. */
+static uint32_t find_run(struct section *sec, uint32_t from, const struct want *want,
+			 struct search *seen)
+{
+	uint32_t least = order_least(run_order(want->room)), start, end;
+
+	for (;; seen->holes++, from = end + 1) {
+		start = bitmap_next(sec->used, from, SECTION_FRAMES, false);
+		from = (start + want->align - 1) & ~(want->align - 1);
+		if (from > SECTION_FRAMES - want->room)
+			break;
+		end = bitmap_next(sec->used, from, from + want->room, true);
+		if (end == from + want->room)
+			return from;
+		if (end - start >= least && start < seen->passed)
+			seen->passed = start;
+	}
+	if (SECTION_FRAMES - start >= least && start < seen->passed)
+		seen->passed = start;
+	return SECTION_FRAMES;
+}
+
+/* A raised hint must be lowered again when something is freed below: not for a short search. */
+static bool should_raise_hint(const struct want *want, const struct search *seen, uint32_t way)
+{
+	return want->align == 1 && (seen->holes > 4 || way > 4 * 64);
+}
+
+static void raise_run_hint(struct section *sec, uint32_t n, uint32_t to)
+{
+	hint_set(&sec->run_from[run_order(n)], to);
+	if (to > hint_get(&sec->run_top))
+		hint_set(&sec->run_top, to);
+}
+
+/* Claims the first fit from `from` on, and raises the hints. What is freed meanwhile may lie below them. */
+static uint32_t section_claim(struct section *sec, uint32_t from, const struct want *want)
+{
+	struct search seen = {SECTION_FRAMES, 0};
 	uint32_t hint = from, end;
 
-	for (;;) {
-		from = bitmap_find_clear(sec->used, from, SECTION_FRAMES, n, align);
-		if (from >= SECTION_FRAMES || bitmap_claim(sec->used, from, n))
-			break;
-	}
-	end = from < SECTION_FRAMES ? from + n : SECTION_FRAMES;
-	if (n == 1)
+	do {
+		from = find_run(sec, from, want, &seen);
+	} while (from < SECTION_FRAMES && !bitmap_claim(sec->used, from, want->n));
+	end = from < SECTION_FRAMES ? from + want->n : SECTION_FRAMES;
+	if (want->room == 1)
 		atomic_compare_exchange_strong_explicit(&sec->first_free, &hint, end,
 							memory_order_relaxed, memory_order_relaxed);
-	else if (align == 1)
-		atomic_store_explicit(&sec->run_from[run_order(n)], end, memory_order_relaxed);
+	else if (should_raise_hint(want, &seen, end - hint))
+		raise_run_hint(sec, want->n, seen.passed < end ? seen.passed : end);
 	return from;
 }
 
 static uint32_t section_hint(struct section *sec, uint32_t n)
 {
-	if (n == 1)
-		return atomic_load_explicit(&sec->first_free, memory_order_relaxed);
-	return atomic_load_explicit(&sec->run_from[run_order(n)], memory_order_relaxed);
+	return n == 1 ? hint_get(&sec->first_free) : hint_get(&sec->run_from[run_order(n)]);
 }
 
-/* `hints`: trust first_free. A hint that a stopped thread left too high costs a search without. */
-static void *heap_claim(uint32_t n, uint32_t align, bool hints, bool *zeroed, bool *refused)
+/* `hints`: trust them. One that a stopped thread left too high costs a search without. */
+static void *heap_claim(const struct want *want, bool hints, bool *zeroed, bool *refused)
 {
 	struct section *sec;
 
 	for_each_section(sec, nr) {
-		uint32_t from = hints ? section_hint(sec, n) : 0, index;
+		uint32_t from = hints ? section_hint(sec, want->room) : 0, index;
 
 		if (from >= SECTION_FRAMES)
 			continue;
-		index = section_claim(sec, from, n, align);
+		index = section_claim(sec, from, want);
 		if (index >= SECTION_FRAMES)
 			continue;
-		if (frame_take(sec, index, n, zeroed))
+		if (frame_take(sec, index, want->n, zeroed))
 			return frame_address(sec, index);
 		*refused = true;
 	}
@@ -256,61 +357,101 @@ static void *heap_claim(uint32_t n, uint32_t align, bool hints, bool *zeroed, bo
 }
 
 /* Where the kernel refuses to make more accessible: first fit among the frames that are. */
-static void *heap_claim_committed(uint32_t n, uint32_t align, bool *zeroed)
+static void *heap_claim_committed(const struct want *want, bool *zeroed)
 {
 	struct section *sec;
+	struct search seen = {0, 0};
 
 	for_each_section(sec, nr) {
-		for (uint32_t from = 0;; from += align) {
-			from = bitmap_find_clear(sec->used, from, SECTION_FRAMES, n, align);
+		for (uint32_t from = 0;; from += want->align) {
+			from = find_run(sec, from, want, &seen);
 			if (from >= SECTION_FRAMES)
 				break;
-			if (bitmap_test(sec->committed, from, n, false) &&
-			    bitmap_claim(sec->used, from, n) && frame_take(sec, from, n, zeroed))
+			if (bitmap_test(sec->committed, from, want->n, false) &&
+			    bitmap_claim(sec->used, from, want->n) &&
+			    frame_take(sec, from, want->n, zeroed))
 				return frame_address(sec, from);
 		}
 	}
 	return NULL;
 }
 
-static void *claim_or_reserve(uint32_t n, uint32_t align, bool *zeroed)
+static void *claim_or_reserve(const struct want *want, bool *zeroed)
 {
 	bool refused = false;
-	void *addr = heap_claim(n, align, true, zeroed, &refused);
+	void *addr = heap_claim(want, true, zeroed, &refused);
 
 	if (!addr && !refused)
-		addr = heap_claim(n, align, false, zeroed, &refused);
-	while (!addr && !refused && frame_reserve(n, align))
-		addr = heap_claim(n, align, true, zeroed, &refused);
+		addr = heap_claim(want, false, zeroed, &refused);
+	while (!addr && !refused && frame_reserve(want->n, want->align))
+		addr = heap_claim(want, true, zeroed, &refused);
 	if (!addr && refused)
-		addr = heap_claim_committed(n, align, zeroed);
+		addr = heap_claim_committed(want, zeroed);
 	return addr;
 }
 
 void *frame_alloc(uint32_t n, uint32_t align, bool *zeroed)
 {
+	struct want want = {n, align, n};
 	void *addr;
 
 	if (n > FRAME_RUN_MAX || align > FRAME_RUN_MAX)
 		return NULL;
-	addr = claim_or_reserve(n, align, zeroed);
+	addr = claim_or_reserve(&want, zeroed);
 	if (!addr && frame_unreserve())
-		addr = claim_or_reserve(n, align, zeroed);
+		addr = claim_or_reserve(&want, zeroed);
 	return addr;
+}
+
+void *frame_alloc_roomy(uint32_t n, uint32_t room, bool *zeroed)
+{
+	struct want want = {n, room, room};
+	bool refused = false;
+
+	return room > FRAME_RUN_MAX ? NULL : heap_claim(&want, true, zeroed, &refused);
 }
 
 void frame_free(void *addr, uint32_t n)
 {
-	struct section *sec = section_find((uintptr_t)addr);
-	uint32_t index = ((uintptr_t)addr >> FRAME_SHIFT) & (SECTION_FRAMES - 1);
+	struct section *sec = frame_to_section(addr);
+	uint32_t index = frame_index(addr);
 
 	section_release(sec, index, n);
+}
+
+/* Claims that span two words are given to the rest of this file: they are few, and take longer. */
+static noinline bool retake_across(struct section *sec, uint32_t index, uint32_t n)
+{
+	bool zeroed;
+
+	if (index + n > SECTION_FRAMES || !bitmap_test(sec->dirty, index, n, false) ||
+	    !bitmap_claim(sec->used, index, n))
+		return false;
+	return frame_take(sec, index, n, &zeroed);
+}
+
+bool frame_retake(void *addr, uint32_t n)
+{
+	struct section *sec = section_find((uintptr_t)addr);
+	uint32_t index = frame_index(addr), w = index / 64;
+	uint64_t mask = ~(~UINT64_C(0) << (n % 64)) << (index % 64);
+
+	if (unlikely(!sec))
+		return false;
+	if (unlikely(index % 64 + n > 64 || n >= 64))
+		return retake_across(sec, index, n);
+	if (!bitmap_claim_word(&sec->used[w], mask))
+		return false;
+	if (likely(is_at_hand(sec, w, mask)))
+		return true;
+	section_release(sec, index, n);
+	return false;
 }
 
 bool frame_extend(void *addr, uint32_t n, uint32_t more)
 {
 	struct section *sec = section_find((uintptr_t)addr);
-	uint32_t index = (((uintptr_t)addr >> FRAME_SHIFT) & (SECTION_FRAMES - 1)) + n;
+	uint32_t index = frame_index(addr) + n;
 	bool zeroed;
 
 	if (index + more > SECTION_FRAMES || !bitmap_claim(sec->used, index, more))
@@ -318,112 +459,10 @@ bool frame_extend(void *addr, uint32_t n, uint32_t more)
 	return frame_take(sec, index, more, &zeroed);
 }
 
-/* Nothing of the claimed frames is ours any more, but for the claim. Before the address space goes. */
-static void forget_frames(struct section *sec, uint32_t index, uint32_t n)
-{
-	bitmap_clear(sec->reserved, index, n, memory_order_relaxed);
-	bitmap_clear(sec->committed, index, n, memory_order_relaxed);
-	bitmap_clear(sec->dirty, index, n, memory_order_relaxed);
-	bitmap_clear(sec->aged, index, n, memory_order_relaxed);
-}
-
-/* The address space did not go after all. */
-static void recall_frames(struct section *sec, uint32_t index, uint32_t n)
-{
-	bitmap_set(sec->reserved, index, n);
-	bitmap_set(sec->committed, index, n);
-	bitmap_set(sec->dirty, index, n);
-}
-
-/*
- * The kernel leaves a hole where the pages were. It is reserved again; should another thread's mapping
- * have landed there first, the claim stays for good: it is their address space now.
- */
-bool frame_move_out(void *addr, uint32_t n, void *to, size_t size)
-{
-	struct section *sec = section_find((uintptr_t)addr);
-	uint32_t index = ((uintptr_t)addr >> FRAME_SHIFT) & (SECTION_FRAMES - 1);
-
-	forget_frames(sec, index, n);
-	if (!os_move(addr, (size_t)n << FRAME_SHIFT, to, size)) {
-		recall_frames(sec, index, n);
-		return false;
-	}
-	if (os_reserve_at(addr, (size_t)n << FRAME_SHIFT)) {
-		bitmap_set(sec->reserved, index, n);
-		section_release(sec, index, n);
-	}
-	return true;
-}
-
-/* Unmaps n frames that are claimed; the claim stays, as on all address space that isn't ours. */
-static bool unreserve_claimed(struct section *sec, uint32_t index, uint32_t n)
-{
-	size_t size = (size_t)n << FRAME_SHIFT;
-	bool committed = bitmap_test(sec->committed, index, n, false);
-	uintptr_t start = (uintptr_t)frame_address(sec, index);
-
-	forget_frames(sec, index, n);
-	if (os_unmap((void *)start, size)) {
-		/* The next piece comes here again, and not further down, in a section of its own. */
-		atomic_compare_exchange_strong_explicit(&heap.lowest, &start, start + size,
-							memory_order_relaxed, memory_order_relaxed);
-		atomic_fetch_sub_explicit(&heap.reserved, size, memory_order_relaxed);
-		return true;
-	}
-	if (committed)
-		recall_frames(sec, index, n);
-	bitmap_set(sec->dirty, index, n);
-	bitmap_set(sec->reserved, index, n);
-	section_release(sec, index, n);
-	return false;
-}
-
-/* Makes n claimed frames inaccessible again and frees them: no limit counts them any more. */
-static bool uncommit_claimed(struct section *sec, uint32_t index, uint32_t n)
-{
-	bool done = bitmap_test(sec->committed, index, n, true) &&
-		    os_uncommit(frame_address(sec, index), (size_t)n << FRAME_SHIFT);
-
-	if (done) {
-		bitmap_clear(sec->committed, index, n, memory_order_relaxed);
-		bitmap_clear(sec->dirty, index, n, memory_order_relaxed);
-		bitmap_clear(sec->aged, index, n, memory_order_relaxed);
-	}
-	section_release(sec, index, n);
-	return done;
-}
-
-/* Address space that no limit counts is kept: the next would need a section's metadata elsewhere. */
-bool frame_unreserve(void)
-{
-	bool unmap = os_address_limit() != SIZE_MAX;
-	struct section *sec;
-	bool some = false;
-
-	for_each_section(sec, nr) {
-		uint32_t end;
-
-		for (uint32_t index = 0;; index = end) {
-			index = bitmap_next(sec->used, index, SECTION_FRAMES, false);
-			if (index >= SECTION_FRAMES)
-				break;
-			end = index + FRAMES_IN_HAND < SECTION_FRAMES ? index + FRAMES_IN_HAND
-								      : SECTION_FRAMES;
-			end = bitmap_next(sec->used, index, end, true);
-			if (bitmap_claim(sec->used, index, end - index) &&
-			    (unmap ? unreserve_claimed(sec, index, end - index)
-				   : uncommit_claimed(sec, index, end - index)))
-				some = true;
-		}
-	}
-	return some;
-}
-
 bool frame_is_ours(const void *addr)
 {
 	struct section *sec = section_find((uintptr_t)addr);
-	uint32_t index = ((uintptr_t)addr >> FRAME_SHIFT) & (SECTION_FRAMES - 1);
+	uint32_t index = frame_index(addr);
 
 	return (uintptr_t)addr >> OS_ADDRESS_BITS == 0 && sec &&
 	       bitmap_test(sec->reserved, index, 1, true);

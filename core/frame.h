@@ -28,6 +28,16 @@
  * where all of them read as zero. NULL: out of memory, or beyond FRAME_RUN_MAX.
  */
 void *frame_alloc(uint32_t n, uint32_t align, bool *zeroed);
+/*
+ * The same, where the rest of `room` frames (a power of two) is free behind them: nobody's, but the least
+ * likely to be claimed. NULL: there is no such place; nothing is reserved for it.
+ */
+void *frame_alloc_roomy(uint32_t n, uint32_t room, bool *zeroed);
+/*
+ * Claims n frames at a multiple of FRAME_SIZE, whatever is there, if they are free frames of ours that were in
+ * use lately. False: they are not.
+ */
+bool frame_retake(void *addr, uint32_t n);
 void frame_free(void *addr, uint32_t n);
 /* Claims the `more` frames behind [addr, addr + n frames); false where they are not to be had. */
 bool frame_extend(void *addr, uint32_t n, uint32_t more);
@@ -52,6 +62,15 @@ struct section *frame_section(uint32_t nr);
 
 /* Frees claimed frames of a section; frame_free() and purge.c end here. */
 void section_release(struct section *sec, uint32_t index, uint32_t n);
+
+/* That much address space, from `start` on, isn't the heap's any more. */
+void frame_forget_reserved(uintptr_t start, size_t size);
+
+/* In its section. */
+static inline uint32_t frame_index(const void *addr)
+{
+	return ((uintptr_t)addr >> FRAME_SHIFT) & (SECTION_FRAMES - 1);
+}
 
 /* Of the index'th frame of a section. */
 static inline void *frame_address(struct section *sec, uint32_t index)

@@ -100,11 +100,14 @@ void *kmalloc_aligned(size_t size, size_t align)
 
 void *kzalloc(size_t size)
 {
-	bool zeroed = false;
-	void *p;
+	bool zeroed = false, large = size > KMALLOC_MAX_SIZE;
+	void *p = large ? pages_alloc(size, 1, &zeroed) : kmalloc(size);
 
-	p = size > KMALLOC_MAX_SIZE ? pages_alloc(size, 1, &zeroed) : kmalloc(size);
-	if (p && !zeroed)
+	if (!p || zeroed)
+		return p;
+	if (large)
+		large_clear(p, size);
+	else
 		__builtin_memset(p, 0, size);
 	return p;
 }

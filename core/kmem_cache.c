@@ -2,6 +2,7 @@
  * The slow paths of allocation and free in a cache. Layer: kmem_cache; see kmem_cache.h.
  */
 #include "kmem_cache.h"
+#include "fork_watch.h"
 #include "frame.h"
 #include "node.h"
 #include "report.h"
@@ -20,6 +21,7 @@ static void before_refill(struct thread *t)
 {
 	purge_poll();
 	thread_check_fork(t);
+	fork_watch_poll();
 	thread_check_destroyed(t);
 }
 
@@ -42,12 +44,12 @@ static bool try_alloc(struct thread *t, struct kmem_cache *s, struct local_hold 
 	return true;
 }
 
-/* Without the lock: a hint. Before the thread's first use of the cache there is no sheaf. */
+/* Without the lock: a hint, from the pointer alone, for the object may be anybody's by now. */
 static bool sheaf_is_empty(struct thread *t, const struct kmem_cache *s)
 {
-	const struct free_object *top = thread_cpu(t, s->cpu_offset)->freelist;
+	const struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 
-	return !top || !top->next;
+	return freelist_is_end(s, c->freelist) || sheaf_is_shut(c);
 }
 
 bool cache_try_alloc(struct thread *t, struct kmem_cache *s, struct local_hold *hold, void **object)

@@ -4,9 +4,14 @@
 #include "large.h"
 #include "frame.h"
 #include "reserve.h"
+#include "thread.h"
 
 /* From here on a growing object that must move gets its own mapping, which can grow without copying. */
 #define MOVE_PAGES_MIN ((size_t)1 << 20)
+/* From here on a copy to memory that was never touched costs more than moving the pages. */
+#define MOVE_FRESH_MIN ((size_t)4 << 20)
+/* A run that must move while growing gets room for so many times its size. */
+#define GROWTH_ROOM 16U
 
 /* Half of the addresses at most; the frame count of it, and of a quarter more, fits into 32 bits. */
 #define LARGE_MAX ((size_t)1 << 46)
@@ -33,6 +38,50 @@ static void slab_set_large(struct slab *slab, uint8_t kind, void *base, uint32_t
 	slab->reserved = false;
 	slab->account = 0;
 	slab->kind = kind;
+}
+
+/*
+ * What the thread freed last of each length, in the hope that it is free yet: no search, and memory that is in
+ * the processor's cache. A list of hints, through slab->link, which may be anybody's by now: it leads to a
+ * frame that is free, or is forgotten. A handler may change it at any instruction.
+ */
+static inline void *retake_run(size_t size)
+{
+	uint32_t n = frames_of(size), frame;
+	struct thread *t = current_thread;
+	struct slab *slab;
+	void *base;
+
+	if (n >= NR_FREED_RUNS || !t->freed_runs[n])
+		return NULL;
+	frame = t->freed_runs[n];
+	base = (void *)((uintptr_t)frame << FRAME_SHIFT);
+	slab = virt_to_slab(base);
+	t->freed_runs[n] = atomic_load_explicit(&slab->link, memory_order_relaxed);
+	if (unlikely(!frame_retake(base, n))) {
+		t->freed_runs[n] = 0;
+		return NULL;
+	}
+	slab_set_large(slab, FRAME_RUN, base, n, size);
+	return base;
+}
+
+/* Now and then it is time to give memory back; to ask the clock takes as long as a free. */
+static inline void run_free(struct slab *slab, uintptr_t base, uint32_t n)
+{
+	struct thread *t = current_thread;
+
+	/* Records that are nobody's stay zero. */
+	if (unlikely(n >= NR_FREED_RUNS || t == &thread_fresh || t == &thread_gone)) {
+		frame_free((void *)base, n);
+		purge_poll();
+		return;
+	}
+	atomic_store_explicit(&slab->link, t->freed_runs[n], memory_order_relaxed);
+	t->freed_runs[n] = frame_number(base);
+	frame_free((void *)base, n);
+	if (t->large_frees++ % 8 == 0)
+		purge_poll();
 }
 
 static void *run_alloc(size_t size, size_t align, bool *zeroed)
@@ -95,21 +144,68 @@ static void *mapped_alloc(size_t size, size_t align, bool *zeroed)
 	return base;
 }
 
-void *large_alloc(size_t size, size_t align, bool *zeroed)
+static noinline void *large_alloc_slow(size_t size, size_t align, bool *zeroed)
 {
 	void *base = NULL;
 
 	if (size >= LARGE_MAX || align >= LARGE_MAX)
 		return NULL;
-	purge_poll();
-	size = round_up(size ? size : 1, os_page_size());
 	if (fits_run(size, align))
 		base = run_alloc(size, align, zeroed);
+	if (base && !*zeroed)
+		return base;
+	/* What the program takes now, it may have given back elsewhere. */
+	purge_poll();
 	if (!base)
 		base = mapped_alloc(size, align, zeroed);
 	if (!base && size <= frame_reserved() && frame_unreserve())
 		base = mapped_alloc(size, align, zeroed);
 	return base;
+}
+
+void *large_alloc(size_t size, size_t align, bool *zeroed)
+{
+	void *base = NULL;
+
+	*zeroed = false;
+	if (likely(size < LARGE_MAX)) {
+		size = round_up(size ? size : 1, os_page_size());
+		if (likely(align == 1))
+			base = retake_run(size);
+	}
+	return likely(base) ? base : large_alloc_slow(size, align, zeroed);
+}
+
+/* Up to here it is cheaper to write zeros than to look where they are needed. */
+#define CLEAR_ALL_MAX ((size_t)512 << 10)
+
+/*
+ * How far the last owner touched it, as far as single pages tell: to the end, or else not beyond the first page
+ * that isn't there, at 64 KiB, 128 KiB, and so on. Programs fill their memory from the start.
+ */
+static size_t touched_end(char *p, size_t size)
+{
+	size_t at = FRAME_SIZE;
+
+	if (os_is_resident(p + size - os_page_size()))
+		return size;
+	while (at < size && os_is_resident(p + at))
+		at *= 2;
+	return at < size ? at : size;
+}
+
+/*
+ * What lies behind the end is given back, whether it was touched or not: that takes little time where it
+ * wasn't, and makes no page resident that the program doesn't use.
+ */
+void large_clear(void *p, size_t size)
+{
+	size_t whole = round_up(size, os_page_size());
+	size_t end = whole > CLEAR_ALL_MAX ? touched_end(p, whole) : whole;
+
+	if (end < whole && !os_purge((char *)p + end, whole - end))
+		end = whole;
+	__builtin_memset(p, 0, end < size ? end : size);
 }
 
 static void account_count(uint8_t account, size_t objects, size_t bytes)
@@ -150,26 +246,31 @@ static void unmap_or_purge(void *addr, size_t size)
 		os_purge(addr, size);
 }
 
-/* The struct slab is clear before the address can be anybody else's. */
-void large_free(struct slab *slab)
+static noinline void free_reserved_or_mapped(struct slab *slab, void *base, uint32_t n)
 {
-	void *base = (void *)slab->base;
-	uint32_t n = slab->nr_frames;
-	uint8_t kind = slab->kind;
-
-	slab->kind = FRAME_NONE;
-	if (slab->account)
-		account_count(slab->account, -(size_t)1, -slab->size);
 	if (slab->reserved) {
 		reserve_free(base, n);
 		return;
 	}
-	if (kind == FRAME_RUN) {
-		frame_free(base, n);
-		return;
-	}
 	mapped_count(-(size_t)1, -slab->size, 0);
 	unmap_or_purge(base, n * FRAME_SIZE);
+	purge_poll();
+}
+
+/* The struct slab is clear before the address can be anybody else's. */
+void large_free(struct slab *slab)
+{
+	uintptr_t base = slab->base;
+	uint32_t n = slab->nr_frames;
+	uint8_t kind = slab->kind;
+
+	slab->kind = FRAME_NONE;
+	if (unlikely(slab->account))
+		account_count(slab->account, -(size_t)1, -slab->size);
+	if (unlikely(slab->reserved) || kind == FRAME_MAPPED)
+		free_reserved_or_mapped(slab, (void *)base, n);
+	else
+		run_free(slab, base, n);
 }
 
 static bool run_resize(struct slab *slab, size_t size)
@@ -245,6 +346,13 @@ static void *move_pages(struct slab *slab, size_t size)
 	return to ? to : move_to_mapping(slab, size, frames_of(size));
 }
 
+static void *copy_to(struct slab *slab, void *to, size_t size)
+{
+	__builtin_memcpy(to, (void *)slab->base, slab->size < size ? slab->size : size);
+	large_free(slab);
+	return to;
+}
+
 static void *move_by_copy(struct slab *slab, size_t size)
 {
 	bool zeroed;
@@ -253,8 +361,55 @@ static void *move_by_copy(struct slab *slab, size_t size)
 	/* A smaller one fits where it is. */
 	if (!to)
 		return size <= slab->size ? (void *)slab->base : NULL;
-	__builtin_memcpy(to, (void *)slab->base, slab->size < size ? slab->size : size);
-	large_free(slab);
+	return copy_to(slab, to, size);
+}
+
+/* The largest power of two up to n. */
+static uint32_t power_below(uint32_t n)
+{
+	return 1U << (31 - __builtin_clz(n));
+}
+
+/* A run where it can grow on in place, if there is such a place. */
+static void *roomy_alloc(size_t size, bool *zeroed)
+{
+	uint32_t n = frames_of(size);
+	void *base = NULL;
+
+	for (uint32_t factor = GROWTH_ROOM; !base && factor > 1; factor /= 4) {
+		uint32_t room = n < FRAME_RUN_MAX / factor ? n * factor : FRAME_RUN_MAX;
+
+		base = frame_alloc_roomy(n, power_below(room), zeroed);
+	}
+	if (base)
+		slab_set_large(virt_to_slab(base), FRAME_RUN, base, n, size);
+	return base;
+}
+
+/*
+ * The copies are few, for each finds room to grow. Where one would have to touch fresh memory, pages are moved
+ * instead if there are many.
+ */
+static void *copy_to_room(struct slab *slab, size_t size)
+{
+	bool zeroed;
+	void *to = fits_run(size, 1) ? roomy_alloc(size, &zeroed) : NULL;
+
+	if (!to)
+		return NULL;
+	if (zeroed && slab->size >= MOVE_FRESH_MIN) {
+		large_free(virt_to_slab(to));
+		return NULL;
+	}
+	return copy_to(slab, to, size);
+}
+
+static void *grow_elsewhere(struct slab *slab, size_t size)
+{
+	void *to = slab->kind == FRAME_RUN ? copy_to_room(slab, size) : NULL;
+
+	if (!to && size >= MOVE_PAGES_MIN && slab->size >= MOVE_PAGES_MIN / 4)
+		to = move_pages(slab, size);
 	return to;
 }
 
@@ -271,8 +426,8 @@ void *large_realloc(struct slab *slab, size_t size)
 								   : move_by_copy(slab, size);
 	if (slab->kind == FRAME_RUN ? run_resize(slab, size) : mapped_resize(slab, size))
 		return (void *)slab->base;
-	if (size >= MOVE_PAGES_MIN && slab->size >= MOVE_PAGES_MIN / 4)
-		to = move_pages(slab, size);
+	if (size > slab->size)
+		to = grow_elsewhere(slab, size);
 	return to ? to : move_by_copy(slab, size);
 }
 

@@ -17,6 +17,8 @@ static inline bool is_large(const struct slab *slab)
 
 /* `align`: a power of two. Sets *zeroed where the object reads as zero. NULL: out of memory. */
 void *large_alloc(size_t size, size_t align, bool *zeroed);
+/* Makes the first `size` bytes of an object that is nobody's yet read as zero. */
+void large_clear(void *p, size_t size);
 /* From the reserve; NULL where it has no room. */
 void *large_alloc_reserved(size_t size);
 /* Counts an object on an account until it is freed. */

@@ -49,6 +49,14 @@ static inline struct slab *frame_to_slab(uint32_t frame)
 	return virt_to_slab((void *)((uintptr_t)frame << FRAME_SHIFT));
 }
 
+/* The section of an address that is known to be in one. */
+static inline struct section *frame_to_section(const void *addr)
+{
+	return (struct section *)((uintptr_t)address_map.none +
+				  load_folded(address_map.delta[((uintptr_t)addr >> SECTION_SHIFT) &
+								(NR_SECTIONS - 1)]));
+}
+
 /* The section that holds `addr`; NULL where there is none. */
 struct section *section_find(uintptr_t addr);
 /* The same, made where it is missing; NULL: out of memory. */

@@ -2,7 +2,7 @@
  * Parsing the environment variable USLUB. Layer: os. Called by preload/init.c before main.
  *
  * One table says what there is: a key, where its value goes, and either the words it takes or, without
- * words, that it takes a number, or a size, which is kept in KiB.
+ * words, that it takes a number, or a size, which is kept in KiB, or any text.
  */
 #include "options.h"
 #include "os.h"
@@ -21,12 +21,14 @@ static const struct option {
 	uint32_t *value;
 	const char *words[MAX_WORDS]; /* in the order of the enum */
 	bool is_size;
+	char *text; /* instead of value */
 } table[] = {
-	{"on_error", &options.on_error, {"abort", "report", "ignore"}, false},
-	{"foreign", &options.foreign, {"forward", "report", "ignore"}, false},
-	{"stats", &options.stats, {"0", "1"}, false},
-	{"purge_delay", &options.purge_delay_ms, {NULL}, false},
-	{"reserve", &options.reserve_kib, {NULL}, true},
+	{"on_error", &options.on_error, {"abort", "report", "ignore"}, false, NULL},
+	{"foreign", &options.foreign, {"forward", "report", "ignore"}, false, NULL},
+	{"stats", &options.stats, {"0", "1"}, false, NULL},
+	{"purge_delay", &options.purge_delay_ms, {NULL}, false, NULL},
+	{"reserve", &options.reserve_kib, {NULL}, true, NULL},
+	{"control", NULL, {NULL}, false, options.control},
 };
 #define NR_OPTIONS (sizeof(table) / sizeof(table[0]))
 
@@ -151,8 +153,22 @@ static void set_number(const struct option *o, struct word value)
 		complain("bad number", value, o->key, ", it takes 0 to 4294967295", "");
 }
 
+static void set_text(const struct option *o, struct word value)
+{
+	if (!value.len || value.len >= sizeof(options.control)) {
+		complain("no text of 1 to 255 bytes", value, o->key, "", "");
+		return;
+	}
+	__builtin_memcpy(o->text, value.s, value.len);
+	o->text[value.len] = '\0';
+}
+
 static void set_option(const struct option *o, struct word value)
 {
+	if (o->text) {
+		set_text(o, value);
+		return;
+	}
 	if (!o->words[0]) {
 		set_number(o, value);
 		return;

@@ -17,6 +17,7 @@ struct options {
 	uint32_t foreign;	 /* enum foreign: what free() does with memory that isn't ours */
 	uint32_t reserve_kib;	 /* set aside for uslub_malloc_nolock() */
 	uint32_t stats;		 /* print what each cache holds when the process exits */
+	char control[256];	 /* directory of the control files' socket; "": none */
 };
 
 extern struct options options __attribute__((visibility("hidden")));

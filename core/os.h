@@ -36,6 +36,8 @@ bool os_commit(void *addr, size_t size);
 bool os_uncommit(void *addr, size_t size);
 /* Gives the pages back; the range stays mapped and reads as zero. */
 bool os_purge(void *addr, size_t size);
+/* Is the page in memory? It may be out of it and not zero, where there is swap. */
+bool os_is_resident(const void *page);
 /* Resizes a mapping where it is; the pages that it gains read as zero. */
 bool os_resize(void *addr, size_t old_size, size_t new_size);
 /* Moves a mapping onto the reserved range [to, to + new_size) and resizes it; `from` is unmapped. */

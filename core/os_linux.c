@@ -68,6 +68,14 @@ bool os_purge(void *addr, size_t size)
 	return !os_is_error(os_syscall3(SYS_madvise, (long)addr, (long)size, MADV_DONTNEED));
 }
 
+bool os_is_resident(const void *page)
+{
+	unsigned char resident = 0;
+
+	return os_is_error(os_syscall3(SYS_mincore, (long)page, 1, (long)&resident)) ||
+	       resident & 1;
+}
+
 bool os_resize(void *addr, size_t old_size, size_t new_size)
 {
 	return !os_is_error(
@@ -137,7 +145,14 @@ bool os_on_thread_stack(uintptr_t low, uintptr_t at)
 
 size_t os_page_size(void)
 {
-	return getauxval(AT_PAGESZ);
+	static _Atomic size_t known;
+	size_t size = atomic_load_explicit(&known, memory_order_relaxed);
+
+	if (!size) {
+		size = getauxval(AT_PAGESZ);
+		atomic_store_explicit(&known, size, memory_order_relaxed);
+	}
+	return size;
 }
 
 size_t os_address_limit(void)

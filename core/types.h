@@ -171,6 +171,7 @@ struct section {
 	_Atomic uint64_t aged[SECTION_WORDS];	   /* free and dirty at the last tick of purge */
 	_Atomic uint32_t
 		run_from[SECTION_ORDERS]; /* hints: no run of 2^i free frames begins below */
+	_Atomic uint32_t run_top;	  /* hint: none of run_from is above */
 	_Atomic uint32_t first_free;	  /* hint: no free frame lies below */
 	uintptr_t base;			  /* const */
 };
@@ -252,6 +253,9 @@ struct kmem_cache_lists {
 
 #define HOOK_DONE UINT32_MAX
 
+/* Lengths of runs, in frames, of which a thread remembers the last that it freed. */
+#define NR_FREED_RUNS 65U
+
 /*
  * A thread's record: one frame, never given back, taken over whole by a later thread. Of an ended thread
  * it holds no slab.
@@ -264,9 +268,11 @@ struct thread {
 	uint32_t hooked;       /* owner; HOOK_DONE: thread_exit() will be called */
 	uint32_t destroyed_seen; /* owner; destroyed caches that it has flushed, as counted */
 	uint32_t sightings;	 /* owner; of held locks */
+	uint32_t large_frees;	 /* owner; how many */
 
 	struct kmem_cache_cpu cpu[NR_KMALLOC_CACHES] cacheline_aligned;
 	struct kmem_cache_lists lists[NR_KMALLOC_CACHES];
+	uint32_t freed_runs[NR_FREED_RUNS]; /* owner; hints: frame numbers, by length; see large.c */
 	struct kmem_cache_cpu user_cpu[NR_USER_CACHES];
 	struct kmem_cache_lists user_lists[NR_USER_CACHES];
 } cacheline_aligned;

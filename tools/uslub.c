@@ -6,19 +6,28 @@
 
 #include "conform/conform.h"
 #include "conform/runner.h"
+#include "control/control.h"
 
 static const char usage_text[] =
 	"Usage: uslub COMMAND [OPTION]...\n"
-	"  conform [LIBRARY]  judges a malloc: may it be called from any context?\n"
-	"  --help             this text; after a command, the command's\n"
+	"  run PROGRAM          runs a program under the library\n"
+	"  ls [PID [PATH]]      lists control files of a process, or the processes that have some\n"
+	"  get PID PATH...      prints them\n"
+	"  set PID PATH VALUE   writes to one\n"
+	"  mount MOUNTPOINT     makes real files of them, of all processes\n"
+	"  node PID             draws the nodes of a process\n"
+	"  conform [LIBRARY]    judges a malloc: may it be called from any context?\n"
+	"  --help               this text; after a command, the command's\n"
 	"  --version\n";
 
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{"conform", conform_main},
-	{CASE_SUBCOMMAND, conform_case_main},
+	{"run", run_main},	   {"ls", ls_main},
+	{"get", get_main},	   {"set", set_main},
+	{"mount", mount_main},	   {"node", node_main},
+	{"conform", conform_main}, {CASE_SUBCOMMAND, conform_case_main},
 };
 
 int main(int argc, char **argv)

@@ -1,0 +1,79 @@
+/*
+ * What the control files ask of nodes, and tell them: all that they know. Layer: node_control, over the core,
+ * below the control files, which alone call it.
+ *
+ * Called by the service thread: it holds no lock, has no record (current_thread is thread_gone), and must not be
+ * kept waiting for long, for nobody else is served meanwhile. What takes long is begun here and goes on in
+ * node_control_poll().
+ */
+#ifndef USLUB_NODE_CONTROL_H
+#define USLUB_NODE_CONTROL_H
+
+#include "types.h"
+
+#define MAX_NODES 1024U
+
+/* A set of numbers: of nodes, below MAX_NODES, or of cpus. */
+#define MAX_IDS 4096U
+struct id_set {
+	uint64_t bits[MAX_IDS / 64];
+};
+
+static inline bool id_set_has(const struct id_set *set, uint32_t id)
+{
+	return id < MAX_IDS && set->bits[id / 64] >> id % 64 & 1;
+}
+
+static inline void id_set_add(struct id_set *set, uint32_t id)
+{
+	if (id < MAX_IDS)
+		set->bits[id / 64] |= (uint64_t)1 << id % 64;
+}
+
+/* A list as sysfs writes it, `0-1,3`, added to the set. */
+void id_set_parse(struct id_set *set, const char *text, size_t len);
+
+enum node_set {
+	NODES_POSSIBLE, /* those that have a directory */
+	NODES_ONLINE,
+	NODES_HAS_MEMORY,
+	NODES_HAS_NORMAL_MEMORY,
+	NODES_HAS_CPU,
+};
+
+enum node_state { NODE_OFFLINE, NODE_ONLINE, NODE_GOING_OFFLINE };
+
+/* What came of a request, each with its errno in control_node.c. */
+enum node_result {
+	NODE_DONE,
+	NODE_SAME,    /* it is in that state already */
+	NODE_VETOED,  /* what the caches need on it is not to be had */
+	NODE_LAST,    /* no other node is online */
+	NODE_UNKNOWN, /* the number is beyond what is possible */
+	NODE_EXISTS,
+};
+
+struct node_info {
+	uint64_t size;	       /* bytes; of the machine's node, or as simulated */
+	uint64_t mapped_bytes; /* large objects with mappings of their own */
+	/* In frames; numa_hit and the rest as Documentation/admin-guide/numastat.rst has them. */
+	uint64_t hit, miss, foreign, interleave_hit, local, other;
+};
+
+void node_control_set(enum node_set which, struct id_set *set);
+enum node_state node_control_state(uint32_t node);
+void node_control_info(uint32_t node, struct node_info *info);
+uint32_t node_control_distance(uint32_t from, uint32_t to);
+void node_control_cpus(uint32_t node, struct id_set *cpus);
+
+enum node_result node_control_online(uint32_t node);
+enum node_result node_control_offline(uint32_t node);
+enum node_result node_control_probe(uint32_t node, uint64_t size);
+
+/* The node that an address of the heap lies on. */
+uint32_t node_control_of(const void *addr);
+
+/* What goes on by itself. Returns in how many ms it is to be called again; 0: only when asked for something. */
+uint32_t node_control_poll(void);
+
+#endif
