@@ -6,12 +6,14 @@
  */
 #include "preload.h"
 
+#include "core/control.h"
 #include "core/kmalloc.h"
 #include "core/nolock.h"
 #include "core/options.h"
 #include "core/stats.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/auxv.h>
@@ -44,6 +46,17 @@ static bool stats_fd_is_ours(void)
 	       now.st_ino == stats_to.is.st_ino;
 }
 
+/* The core needs no atfork handler; a child that never allocates is seen sooner by one. */
+static void control_init(void)
+{
+	const char *failure = control_start(options.control);
+
+	if (failure)
+		options_note(failure);
+	else
+		pthread_atfork(NULL, NULL, control_after_fork);
+}
+
 __attribute__((constructor)) static void uslub_init(void)
 {
 	/* Not getenv(): a setuid program must not take orders from who started it. */
@@ -60,10 +73,13 @@ __attribute__((constructor)) static void uslub_init(void)
 	os_thread_exit_init();
 	foreign_init();
 	operators_init();
+	if (options.control[0])
+		control_init();
 }
 
 __attribute__((destructor)) static void uslub_fini(void)
 {
 	if (options.stats && stats_fd_is_ours())
 		stats_print(stats_to.fd);
+	control_stop();
 }

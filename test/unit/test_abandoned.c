@@ -13,8 +13,12 @@
 /* Eight to a slab of one frame, sixteen to a sheaf: every path is short. */
 #define SIZE 8192
 #define NR 40
-/* Each step costs a trip through the kernel; a prime, and other instructions with each change. */
+/* Each step costs a trip through the kernel; primes, and other instructions with each change. */
+#if defined(__OPTIMIZE__)
 #define STRIDE 251
+#else
+#define STRIDE 1009
+#endif
 
 static sigjmp_buf out;
 static volatile unsigned long steps, leave_at;

@@ -163,6 +163,72 @@ static void runs_grow_where_they_are(void **state)
 	frame_free(a, 111);
 }
 
+/* A hole that is too short for one search is not hidden from the next, which asks for less. */
+static void short_holes_are_found(void **state)
+{
+	static char *runs[60];
+	char *a;
+
+	(void)state;
+	for (uint32_t i = 0; i < 60; i++)
+		runs[i] = alloc(20, 1);
+	/* Every other one, but for the last: holes of 20 frames. */
+	for (uint32_t i = 0; i < 58; i += 2)
+		frame_free(runs[i], 20);
+	a = alloc(30, 1);
+	for (uint32_t i = 0; i < 58; i += 2)
+		assert_ptr_not_equal(a, runs[i]);
+	for (uint32_t i = 0; i < 58; i += 2)
+		assert_ptr_equal(alloc(20, 1), runs[i]);
+	frame_free(a, 30);
+	for (uint32_t i = 0; i < 60; i++)
+		frame_free(runs[i], 20);
+}
+
+static void runs_with_room_stand_apart(void **state)
+{
+	bool zeroed;
+	char *a = frame_alloc_roomy(2, 32, &zeroed), *b = frame_alloc_roomy(3, 32, &zeroed);
+
+	(void)state;
+	assert_true(a && b);
+	assert_int_equal((uintptr_t)a % (32 * FRAME_SIZE), 0);
+	assert_int_equal((uintptr_t)b % (32 * FRAME_SIZE), 0);
+	assert_ptr_not_equal(a, b);
+	assert_true(is_used(a, 2) && is_free(a + 2 * FRAME_SIZE, 30));
+	assert_true(is_used(b, 3) && is_free(b + 3 * FRAME_SIZE, 29));
+	assert_true(frame_extend(a, 2, 30) && frame_extend(b, 3, 29));
+	assert_null(frame_alloc_roomy(1, 2 * FRAME_RUN_MAX, &zeroed));
+	frame_free(a, 32);
+	frame_free(b, 32);
+}
+
+static void frames_are_taken_again_while_they_are_warm(void **state)
+{
+	char *a = alloc(100, 1), *start = a;
+	int here;
+
+	(void)state;
+	memset(a, 1, 100 * FRAME_SIZE);
+	assert_false(frame_retake(a, 1));
+	frame_free(a, 100);
+	/* Wherever in their words they lie. */
+	for (uint32_t n = 1; n <= 64; n += 7, a = start) {
+		for (uint32_t i = 0; i + n <= 100; i += 3, a += 3 * FRAME_SIZE) {
+			assert_true(frame_retake(a, n));
+			assert_true(is_used(a, n));
+			assert_false(frame_retake(a, n));
+			assert_int_equal(a[n * FRAME_SIZE - 1], 1);
+			frame_free(a, n);
+		}
+	}
+	purge_all();
+	assert_false(frame_retake(start, 3) || frame_retake(start, 64));
+	assert_true(is_free(start, 64));
+	assert_false(frame_retake((void *)((uintptr_t)&here & ~(FRAME_SIZE - 1)), 1));
+	assert_false(frame_retake((void *)(UINTPTR_MAX & ~(FRAME_SIZE - 1)), 1));
+}
+
 static void runs_end_with_the_section(void **state)
 {
 	static char *runs[4096];
@@ -323,6 +389,9 @@ int main(void)
 		cmocka_unit_test(zeroed_says_the_truth),
 		cmocka_unit_test(zeroed_is_of_all_frames),
 		cmocka_unit_test(runs_grow_where_they_are),
+		cmocka_unit_test(short_holes_are_found),
+		cmocka_unit_test(runs_with_room_stand_apart),
+		cmocka_unit_test(frames_are_taken_again_while_they_are_warm),
 		cmocka_unit_test(runs_end_with_the_section),
 		cmocka_unit_test(sections_are_listed_once),
 		cmocka_unit_test(pages_move_out_and_the_frames_are_free),

@@ -1,63 +1,16 @@
-/* Large objects: their sizes and alignments, growth in all directions, and pages that move. */
-#include "heap.h"
+/* Large objects: their sizes and alignments, their zeros, and where they are found. */
+#include "large.h"
 
-#include "core/frame.h"
-#include "core/large.h"
-#include "core/options.h"
-
-#define KIB ((size_t)1024)
-#define MIB ((size_t)1 << 20)
-#define RUN_MAX ((size_t)FRAME_RUN_MAX * FRAME_SIZE)
-
-static const size_t sizes[] = {
-	KMALLOC_MAX_SIZE + 1, 36863,	36864,	       36865,	    64 * KIB - 1, 64 * KIB,
-	64 * KIB + 1,	      MIB,	MIB + 1,       4 * MIB + 5, RUN_MAX - 1,  RUN_MAX,
-	RUN_MAX + 1,	      33 * MIB, 40 * MIB + 77,
-};
-#define NR_SIZES (sizeof(sizes) / sizeof(sizes[0]))
-
-/* Words that know where they are, close to each other at the start: what was copied wrongly is seen. */
-static size_t next_word(size_t at)
+static void purge_page_range(char *p, size_t size)
 {
-	return at + (at < 256 * KIB ? 4096 : 64 * KIB);
+	assert_true(os_purge(p, page_up(size)));
 }
 
-static void fill(char *p, size_t size)
+/* One frame, at that address. */
+static char *frame_alloc_exact(char *at)
 {
-	for (size_t at = 0; at + 8 <= size; at = next_word(at))
-		*(uint64_t *)(void *)(p + at) = at * 31 + 7;
-	p[size - 1] = 'e';
-}
-
-static void check(const char *p, size_t size)
-{
-	for (size_t at = 0; at + 8 <= size; at = next_word(at)) {
-		if (*(const uint64_t *)(const void *)(p + at) != at * 31 + 7)
-			fail_msg("wrong content at %zu of %zu", at, size);
-	}
-}
-
-static struct heap_stats figures(void)
-{
-	struct heap_stats heap;
-
-	heap_stats(&heap, NULL);
-	return heap;
-}
-
-static void assert_nothing_large(void)
-{
-	struct heap_stats heap = figures();
-
-	assert_int_equal(heap.runs, 0);
-	assert_int_equal(heap.run_bytes, 0);
-	assert_int_equal(heap.mapped, 0);
-	assert_int_equal(heap.mapped_bytes, 0);
-}
-
-static size_t page_up(size_t size)
-{
-	return (size + os_page_size() - 1) & ~(os_page_size() - 1);
+	assert_true(frame_extend(at - FRAME_SIZE, 1, 1));
+	return at;
 }
 
 static void every_size(void **state)
@@ -121,176 +74,6 @@ static void too_large_is_refused(void **state)
 	assert_nothing_large();
 }
 
-/* The object stays as it was. */
-static void growing_too_far_is_refused(void **state)
-{
-	char *run = kmalloc(MIB), *mapped = kmalloc(40 * MIB);
-
-	(void)state;
-	fill(run, MIB);
-	fill(mapped, 40 * MIB);
-	assert_null(krealloc(run, SIZE_MAX));
-	assert_null(krealloc(mapped, (size_t)PTRDIFF_MAX + 1));
-	assert_null(krealloc(run, (size_t)1 << OS_ADDRESS_BITS));
-	assert_null(krealloc(mapped, (size_t)1 << OS_ADDRESS_BITS));
-	assert_null(krealloc(run, ((size_t)1 << OS_ADDRESS_BITS) - 1));
-	/* Nor with room to grow: a quarter of this is what would be mapped. */
-	assert_null(krealloc(mapped, ((size_t)1 << OS_ADDRESS_BITS) - FRAME_SIZE));
-	assert_int_equal(ksize(run), MIB);
-	assert_int_equal(ksize(mapped), 40 * MIB);
-	check(run, MIB);
-	check(mapped, 40 * MIB);
-	kfree(run);
-	kfree(mapped);
-	assert_nothing_large();
-}
-
-/* From every size to every other. */
-static void realloc_keeps_the_content(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < NR_SIZES; i++) {
-		for (size_t k = 0; k < NR_SIZES; k++) {
-			size_t least = sizes[i] < sizes[k] ? sizes[i] : sizes[k];
-			char *p = kmalloc(sizes[i]);
-
-			fill(p, sizes[i]);
-			p = krealloc(p, sizes[k]);
-			assert_non_null(p);
-			assert_true(ksize(p) >= sizes[k]);
-			check(p, least);
-			fill(p, sizes[k]);
-			check(p, sizes[k]);
-			kfree(p);
-		}
-	}
-	assert_nothing_large();
-}
-
-static void realloc_leads_to_and_from_small(void **state)
-{
-	char *p = kmalloc(1000);
-
-	(void)state;
-	memset(p, 'x', 1000);
-	p = krealloc(p, 5 * MIB);
-	assert_int_equal(ksize(p), 5 * MIB);
-	assert_true(p[0] == 'x' && p[999] == 'x');
-	p = krealloc(p, 500);
-	assert_int_equal(ksize(p), 512);
-	assert_true(p[0] == 'x' && p[499] == 'x');
-	kfree(p);
-	assert_nothing_large();
-}
-
-/* Into free frames behind it: no byte moves. */
-static void runs_grow_and_shrink_in_place(void **state)
-{
-	char *p = kmalloc(RUN_MAX / 2), *q;
-
-	(void)state;
-	p = krealloc(p, 100 * KIB);
-	fill(p, 100 * KIB);
-	q = krealloc(p, 3 * MIB);
-	assert_ptr_equal(q, p);
-	assert_int_equal(virt_to_slab(p)->nr_frames, 3 * MIB / FRAME_SIZE);
-	check(p, 100 * KIB);
-	q = krealloc(p, 100 * KIB);
-	assert_ptr_equal(q, p);
-	assert_int_equal(virt_to_slab(p)->nr_frames, 2);
-	check(p, 100 * KIB);
-	/* Within its last frame nothing but the size changes. */
-	assert_ptr_equal(krealloc(p, 128 * KIB), p);
-	assert_int_equal(ksize(p), 128 * KIB);
-	kfree(p);
-	assert_nothing_large();
-}
-
-/* Two runs of that size, one right behind the other. */
-static void make_neighbours(size_t size, char **first, char **second)
-{
-	uint32_t n = (uint32_t)(size >> FRAME_SHIFT);
-	char *both = kmalloc(2 * size);
-	struct slab *slab = virt_to_slab(both);
-
-	must(slab->kind == FRAME_RUN);
-	/* Made from one, as if they had been claimed one by one. */
-	slab->nr_frames = n;
-	slab->size = size;
-	slab[n] = (struct slab){.kind = FRAME_RUN, .nr_frames = n, .size = size};
-	slab[n].base = (uintptr_t)both + size;
-	*first = both;
-	*second = both + size;
-}
-
-static void a_small_blocked_run_is_copied(void **state)
-{
-	char *first, *second, *moved;
-
-	(void)state;
-	make_neighbours(128 * KIB, &first, &second);
-	fill(first, 128 * KIB);
-	fill(second, 128 * KIB);
-	moved = krealloc(first, 256 * KIB);
-	assert_ptr_not_equal(moved, first);
-	assert_int_equal(virt_to_slab(moved)->kind, FRAME_RUN);
-	check(moved, 128 * KIB);
-	check(second, 128 * KIB);
-	kfree(moved);
-	kfree(second);
-	assert_nothing_large();
-}
-
-static void a_large_blocked_run_takes_its_pages_along(void **state)
-{
-	char *first, *second, *moved;
-
-	(void)state;
-	make_neighbours(2 * MIB, &first, &second);
-	fill(first, 2 * MIB);
-	fill(second, 2 * MIB);
-	moved = krealloc(first, 5 * MIB);
-	assert_int_equal(virt_to_slab(moved)->kind, FRAME_MAPPED);
-	check(moved, 2 * MIB);
-	assert_true(is_zero(moved + 2 * MIB, 3 * MIB));
-	assert_int_equal(virt_to_slab(first)->kind, FRAME_NONE);
-	assert_int_equal(figures().mapped_bytes, 5 * MIB);
-	check(second, 2 * MIB);
-	/* As a mapping it grows on, where it is or elsewhere. */
-	for (size_t size = 6 * MIB; size <= 30 * MIB; size += 6 * MIB) {
-		moved = krealloc(moved, size);
-		assert_int_equal(virt_to_slab(moved)->kind, FRAME_MAPPED);
-		assert_int_equal(ksize(moved), size);
-		check(moved, 2 * MIB);
-	}
-	assert_int_equal(figures().mapped_bytes, 30 * MIB);
-	moved = krealloc(moved, 100 * KIB);
-	check(moved, 100 * KIB);
-	kfree(moved);
-	kfree(second);
-	assert_nothing_large();
-}
-
-/* With another mapping right behind it, there is no way but to move. */
-static void a_blocked_mapping_takes_its_pages_along(void **state)
-{
-	char *p = kmalloc(40 * MIB), *moved;
-
-	(void)state;
-	fill(p, 40 * MIB);
-	/* Refused where something is there already, which blocks as well. */
-	os_reserve_at(p + 40 * MIB, 64 * KIB);
-	moved = krealloc(p, 50 * MIB);
-	assert_ptr_not_equal(moved, p);
-	check(moved, 40 * MIB);
-	assert_true(is_zero(moved + 40 * MIB, 10 * MIB));
-	assert_int_equal(virt_to_slab(p)->kind, FRAME_NONE);
-	assert_int_equal(figures().mapped, 1);
-	assert_int_equal(figures().mapped_bytes, 50 * MIB);
-	kfree(moved);
-	assert_nothing_large();
-}
-
 static void fresh_memory_is_zero(void **state)
 {
 	(void)state;
@@ -303,6 +86,77 @@ static void fresh_memory_is_zero(void **state)
 			kfree(p);
 		}
 	}
+}
+
+/* How far the last owner wrote, and what is left of it for the next, must not show. */
+static void cleared_memory_is_zero_however_it_was_used(void **state)
+{
+	static const size_t lengths[] = {700 * KIB, 2 * MIB, 5 * MIB + 12345, RUN_MAX};
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++) {
+		size_t size = lengths[i], page = os_page_size();
+
+		for (size_t used = 1; used <= size;
+		     used = used < size && used * 3 > size ? size : used * 3) {
+			char *p = kmalloc(size);
+
+			purge_page_range(p, size);
+			memset(p, 0x77, used);
+			/* And something far from it. */
+			p[size - 1 - page * (used % 5)] = 1;
+			p[size / 3 * 2] = 1;
+			large_clear(p, size);
+			assert_true(is_zero(p, size));
+			kfree(p);
+		}
+	}
+}
+
+/* Of an object whose start alone was in use, clearing makes no more resident. */
+static void clearing_touches_little_of_what_was_untouched(void **state)
+{
+	const size_t size = 16 * MIB;
+	char *p = kmalloc(size);
+
+	(void)state;
+	skip_if(UNDER_EMULATOR, "the emulator's memory is not ours to count");
+	purge_page_range(p, size);
+	memset(p, 1, 3 * os_page_size());
+	large_clear(p, size);
+	assert_true(resident_pages(p, size) <= FRAME_SIZE / os_page_size());
+	assert_true(is_zero(p, size));
+	memset(p, 1, size);
+	large_clear(p, size);
+	/* What is in use to the end stays. */
+	assert_int_equal(resident_pages(p, size), size / os_page_size());
+	kfree(p);
+}
+
+/* Exactly as long, freed last: no search, and the processor's cache has it. */
+static void what_was_freed_last_is_had_first(void **state)
+{
+	char *p[3], *low = kmalloc(300 * KIB);
+
+	(void)state;
+	kfree(kmalloc(1));
+	for (unsigned int i = 0; i < 3; i++)
+		assert_non_null(p[i] = kmalloc(200 * KIB));
+	kfree(low);
+	for (unsigned int i = 0; i < 3; i++)
+		kfree(p[i]);
+	for (unsigned int i = 3; i-- > 0;)
+		assert_ptr_equal(kmalloc(200 * KIB), p[i]);
+	/* What is somebody else's by now is left alone. */
+	kfree(p[0]);
+	kfree(p[1]);
+	low = frame_alloc_exact(p[1]);
+	p[1] = kmalloc(200 * KIB);
+	assert_true(p[1] + 200 * KIB <= low || low + FRAME_SIZE <= p[1]);
+	frame_free(low, 1);
+	kfree(p[1]);
+	kfree(p[2]);
+	assert_nothing_large();
 }
 
 static void an_object_is_found_from_within(void **state)
@@ -411,19 +265,16 @@ int main(void)
 		cmocka_unit_test(every_size),
 		cmocka_unit_test(every_alignment),
 		cmocka_unit_test(too_large_is_refused),
-		cmocka_unit_test(growing_too_far_is_refused),
-		cmocka_unit_test(realloc_keeps_the_content),
-		cmocka_unit_test(realloc_leads_to_and_from_small),
-		cmocka_unit_test(runs_grow_and_shrink_in_place),
-		cmocka_unit_test(a_small_blocked_run_is_copied),
-		cmocka_unit_test(a_large_blocked_run_takes_its_pages_along),
-		cmocka_unit_test(a_blocked_mapping_takes_its_pages_along),
 		cmocka_unit_test(fresh_memory_is_zero),
+		cmocka_unit_test(cleared_memory_is_zero_however_it_was_used),
+		cmocka_unit_test(clearing_touches_little_of_what_was_untouched),
+		cmocka_unit_test(what_was_freed_last_is_had_first),
 		cmocka_unit_test(an_object_is_found_from_within),
 		cmocka_unit_test(the_end_of_a_frame_is_no_object),
 		cmocka_unit_test(threads_churn),
 	};
 
 	options.purge_delay_ms = 3600000;
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,7 +5,7 @@
 
 #include "core/options.h"
 
-static const struct options defaults = {1000, ON_ERROR_ABORT, FOREIGN_FORWARD, 0, 0};
+static const struct options defaults = {1000, ON_ERROR_ABORT, FOREIGN_FORWARD, 0, 0, ""};
 
 static void parse_it(void *text)
 {
@@ -74,7 +74,7 @@ static void every_word_is_taken(void **state)
 
 static void pairs_are_separated_by_commas(void **state)
 {
-	static const struct options expected = {5, ON_ERROR_REPORT, FOREIGN_IGNORE, 0, 1};
+	static const struct options expected = {5, ON_ERROR_REPORT, FOREIGN_IGNORE, 0, 1, ""};
 	static const char *const texts[] = {
 		"on_error:report,foreign:ignore,stats:1,purge_delay:5",
 		",,on_error:report,,foreign:ignore,stats:1,purge_delay:5,",

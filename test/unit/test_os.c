@@ -107,6 +107,7 @@ static void refusals_leave_errno_alone(void **state)
 	assert_false(os_resize(NOWHERE, SIZE, 2 * SIZE));
 	assert_false(os_wipe_on_fork(NOWHERE, SIZE));
 	assert_false(os_is_readable(NOWHERE));
+	assert_true(os_is_resident(NOWHERE));
 	assert_false(os_unmap(NOWHERE, SIZE));
 	os_write(-1, "x", 1);
 	os_write(pipe_fds[1], "x", 1);
@@ -134,6 +135,23 @@ static void readable_is_what_can_be_read(void **state)
 	assert_false(os_is_readable(NULL));
 	assert_false(os_is_readable((void *)UINTPTR_MAX));
 	os_unmap(p, os_page_size());
+}
+
+static void resident_is_what_was_touched(void **state)
+{
+	size_t page = os_page_size();
+	char *p = os_map(3 * page);
+
+	(void)state;
+	assert_false(os_is_resident(p + page));
+	p[page] = 1;
+	assert_true(os_is_resident(p + page));
+	assert_false(os_is_resident(p) || os_is_resident(p + 2 * page));
+	assert_true(os_purge(p, 3 * page));
+	assert_false(os_is_resident(p + page));
+	os_unmap(p, 3 * page);
+	/* Unknown is resident: who asks goes the long way then. */
+	assert_true(os_is_resident(NOWHERE));
 }
 
 /* The question is put to the kernel by way of the signal mask. */
@@ -351,6 +369,7 @@ int main(void)
 		cmocka_unit_test(mappings_move_onto_reserved_space),
 		cmocka_unit_test(refusals_leave_errno_alone),
 		cmocka_unit_test(readable_is_what_can_be_read),
+		cmocka_unit_test(resident_is_what_was_touched),
 		cmocka_unit_test(asking_changes_no_signal_mask),
 		cmocka_unit_test(a_page_is_wiped_in_children),
 		cmocka_unit_test(the_clock_goes_on),

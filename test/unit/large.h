@@ -1,0 +1,68 @@
+/*
+ * What the tests of large objects share: their sizes, content that knows where it is, and figures.
+ */
+#ifndef USLUB_UNIT_LARGE_H
+#define USLUB_UNIT_LARGE_H
+
+#include "heap.h"
+
+#include "core/frame.h"
+#include "core/large.h"
+#include "core/options.h"
+
+#define KIB ((size_t)1024)
+#define MIB ((size_t)1 << 20)
+#define RUN_MAX ((size_t)FRAME_RUN_MAX * FRAME_SIZE)
+
+static const size_t sizes[] = {
+	KMALLOC_MAX_SIZE + 1, 36863,	36864,	       36865,	    64 * KIB - 1, 64 * KIB,
+	64 * KIB + 1,	      MIB,	MIB + 1,       4 * MIB + 5, RUN_MAX - 1,  RUN_MAX,
+	RUN_MAX + 1,	      33 * MIB, 40 * MIB + 77,
+};
+#define NR_SIZES (sizeof(sizes) / sizeof(sizes[0]))
+
+static inline size_t page_up(size_t size)
+{
+	return (size + os_page_size() - 1) & ~(os_page_size() - 1);
+}
+
+/* Words that know where they are, close to each other at the start: what was copied wrongly is seen. */
+static inline size_t next_word(size_t at)
+{
+	return at + (at < 256 * KIB ? 4096 : 64 * KIB);
+}
+
+static inline void fill(char *p, size_t size)
+{
+	for (size_t at = 0; at + 8 <= size; at = next_word(at))
+		*(uint64_t *)(void *)(p + at) = at * 31 + 7;
+	p[size - 1] = 'e';
+}
+
+static inline void check(const char *p, size_t size)
+{
+	for (size_t at = 0; at + 8 <= size; at = next_word(at)) {
+		if (*(const uint64_t *)(const void *)(p + at) != at * 31 + 7)
+			fail_msg("wrong content at %zu of %zu", at, size);
+	}
+}
+
+static inline struct heap_stats figures(void)
+{
+	struct heap_stats heap;
+
+	heap_stats(&heap, NULL);
+	return heap;
+}
+
+static inline void assert_nothing_large(void)
+{
+	struct heap_stats heap = figures();
+
+	assert_int_equal(heap.runs, 0);
+	assert_int_equal(heap.run_bytes, 0);
+	assert_int_equal(heap.mapped, 0);
+	assert_int_equal(heap.mapped_bytes, 0);
+}
+
+#endif
