@@ -87,28 +87,59 @@ void *kmalloc_slow(size_t size)
 	return pages_alloc(size, 1, &zeroed);
 }
 
+/*
+ * The class of a multiple of `align` is aligned: either its distance to its neighbours is a multiple too, or it
+ * is of exactly that size.
+ */
 void *kmalloc_aligned(size_t size, size_t align)
 {
 	bool zeroed;
+	void *p;
 
-	if (align <= MIN_ALIGN)
-		return kmalloc(size);
-	if (size <= KMALLOC_MAX_SIZE && align <= KMALLOC_MAX_SIZE)
-		return class_alloc(size_class(size > align ? size : align), align);
-	return pages_alloc(size, align, &zeroed);
+	if (unlikely(size > KMALLOC_MAX_SIZE || align > KMALLOC_MAX_SIZE))
+		return pages_alloc(size, align, &zeroed);
+	size = round_up(size ? size : 1, align);
+	p = kmalloc_fast(size);
+	return likely(p) ? p : class_alloc(size_class(size), align);
+}
+
+/* Longer ones are worth a call of memset(). */
+#define CLEAR_INLINE 256
+
+/* Objects are a multiple of 16 bytes, and aligned to it. */
+static inline void clear_small(void *object, size_t size)
+{
+	typeof(long __attribute__((vector_size(16), may_alias))) *at = object;
+
+	for (const char *end = (char *)object + size; (char *)at < end; at++) {
+		*at = (typeof(*at)){0};
+		/* Or the compiler makes a memset() of it. */
+		__asm__ volatile("" : : : "memory");
+	}
+}
+
+static noinline void *pages_zalloc(size_t size)
+{
+	bool zeroed;
+	void *p = pages_alloc(size, 1, &zeroed);
+
+	if (p && !zeroed)
+		large_clear(p, size);
+	return p;
 }
 
 void *kzalloc(size_t size)
 {
-	bool zeroed = false, large = size > KMALLOC_MAX_SIZE;
-	void *p = large ? pages_alloc(size, 1, &zeroed) : kmalloc(size);
+	void *p;
 
-	if (!p || zeroed)
-		return p;
-	if (large)
-		large_clear(p, size);
-	else
-		__builtin_memset(p, 0, size);
+	if (unlikely(size > KMALLOC_MAX_SIZE))
+		return pages_zalloc(size);
+	p = kmalloc(size);
+	if (unlikely(!p))
+		return NULL;
+	if (size > CLEAR_INLINE)
+		return __builtin_memset(p, 0, size);
+	clear_small(p, size);
 	return p;
 }
 
