@@ -50,3 +50,13 @@ void cache_clear_count(const struct kmem_cache *s, enum cache_event event)
 		atomic_store_explicit(&all->shard[i][cache_slot_index(s)].count[event], 0,
 				      memory_order_relaxed);
 }
+
+void cache_forget(const struct kmem_cache *s)
+{
+	struct cache_knobs *knobs = cache_knobs_of(s);
+
+	for (uint32_t i = 0; i < NR_CACHE_EVENTS; i++)
+		cache_clear_count(s, (enum cache_event)i);
+	atomic_store_explicit(&knobs->min_partial, 0, memory_order_relaxed);
+	atomic_store_explicit(&knobs->stay_local, 0, memory_order_relaxed);
+}

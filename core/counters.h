@@ -84,6 +84,8 @@ static inline void cache_count(const struct kmem_cache *s, enum cache_event even
 bool counters_start(void);
 uint64_t cache_counted(const struct kmem_cache *s, enum cache_event event);
 void cache_clear_count(const struct kmem_cache *s, enum cache_event event);
+/* The cache is no more: its slot may get another, of which nothing is counted or set. */
+void cache_forget(const struct kmem_cache *s);
 
 static inline struct cache_knobs *cache_knobs_of(const struct kmem_cache *s)
 {

@@ -109,10 +109,10 @@ void *kmalloc_aligned(size_t size, size_t align)
 /* Objects are a multiple of 16 bytes, and aligned to it. */
 static inline void clear_small(void *object, size_t size)
 {
-	typeof(long __attribute__((vector_size(16), may_alias))) *at = object;
+	__typeof__(long __attribute__((vector_size(16), may_alias))) *at = object;
 
 	for (const char *end = (char *)object + size; (char *)at < end; at++) {
-		*at = (typeof(*at)){0};
+		*at = (__typeof__(*at)){0};
 		/* Or the compiler makes a memset() of it. */
 		__asm__ volatile("" : : : "memory");
 	}

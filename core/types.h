@@ -272,7 +272,8 @@ struct thread {
 
 	struct kmem_cache_cpu cpu[NR_KMALLOC_CACHES] cacheline_aligned;
 	struct kmem_cache_lists lists[NR_KMALLOC_CACHES];
-	uint32_t freed_runs[NR_FREED_RUNS]; /* owner; hints: frame numbers, by length; see large.c */
+	uint32_t
+		freed_runs[NR_FREED_RUNS]; /* owner; hints: frame numbers, by length; see large.c */
 	struct kmem_cache_cpu user_cpu[NR_USER_CACHES];
 	struct kmem_cache_lists user_lists[NR_USER_CACHES];
 } cacheline_aligned;

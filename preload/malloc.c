@@ -46,9 +46,9 @@ EXPORT void *realloc(void *p, size_t size)
 
 EXPORT size_t malloc_usable_size(void *p)
 {
-	if (!p)
-		return 0;
-	return likely(kmalloc_owns(p)) ? ksize(p) : foreign_usable_size(p);
+	size_t size = ksize(p);
+
+	return likely(size) || !p || kmalloc_owns(p) ? size : foreign_usable_size(p);
 }
 
 /* The size is the caller's word, and not needed. */

@@ -4,11 +4,11 @@
  *
  *   here               in core/
  *   fast_alloc, push   kmalloc.h  kmalloc_fast(), kfree(); kmem_cache.h  __sheaf_pop(), __sheaf_push()
- *   take_lock          local_lock.c  local_trylock(), local_seize(), take()
- *   recover            thread_recover.c
+ *   take_lock          thread_recover.c  local_trylock(), local_seize(), local_hold(), take()
+ *   recover            thread_recover.c  __recover()
  *   take_sheaf, give   thread_slabs.c  __take_sheaf(), __give()
  *   refill, slab_take  thread_slabs.c  __thread_refill(), __next_slab(); slab.c  __slab_take()
- *   flush_sheaf        thread_slabs.c  __thread_flush_sheaf(); kmem_cache.c  slab_free_full()
+ *   flush_sheaf        thread_slabs.c  __thread_flush_sheaf(); kmem_cache.c  slab_free_full(), __free()
  *   flush              thread_slabs.c  __thread_flush(); thread.c  thread_flush(), thread_pass_on()
  *   put_all            thread_slabs.c  __thread_put_all(), chain_take(); slab.c  __slab_put()
  *   put_slab, collect  node.c  put_slab(); slab.c  __slab_collect()
@@ -24,8 +24,9 @@
  * remote.pml's; here a slab is the thread's, nobody's or another's, and is never given back.
  *
  * Proved, for any number of calls and jumps: nothing in use is handed out; what is free is in one place;
- * lists end; a jump costs an object, those of one slab that went home together, or a slab; and what was
- * moving, where the sheaf was used before it was mended; the counts are right again after it.
+ * lists end; a jump costs an object, those of one slab that went home together, or a slab, whatever calls
+ * come between it and the mending; each object in the sheaf says rightly, at any time, how many more fit on
+ * top of it; the slabs' counts are right again after a jump.
  */
 #include "abandon_slabs.pml"
 
@@ -33,14 +34,8 @@
 #define ALLOC 1
 #define FREE_IT 2
 #define FLUSH 3
-#define FULL 4 /* the rest of a free that has filled the sheaf */
+#define FULL 4 /* the rest of a free that has found no room in the sheaf */
 #define END 5
-
-#ifdef MUTANT_NO_TAG
-#define TAG(word) SLOW
-#else
-#define TAG(word) word
-#endif
 
 /* From `word`, which was read before, or by a frame that has waited since. */
 inline take_lock()
@@ -55,24 +50,14 @@ inline take_lock()
 	:: else
 	fi;
 #endif
-	held = (word != UNLOCKED);
-#ifdef MUTANT_HELD_IS_EXACT
-	exact = held;
-	STEP(drift = drift || lock != word; lock = SLOW);
-#else
-	exact = (word == SLOW);
-#ifdef MUTANT_TAKE_BY_STORE
-	STEP(drift = drift || lock != word; lock = (exact -> SLOW : DOUBT));
-#else
-	if
-	:: word == UNLOCKED -> STEP(drift = drift || lock != UNLOCKED; lock = TAG(DOUBT))
 #ifdef CASE_EARLY
+	/* The CAS: else the word is as it was read. */
+	if
 	:: word != UNLOCKED && lock != word -> goto again
-#endif
-	:: else -> STEP(lock = (exact -> SLOW : TAG(DOUBT)))
+	:: else
 	fi;
 #endif
-#endif
+	STEP(lock = SLOW);
 	word = NO_WORD
 }
 
@@ -81,25 +66,27 @@ inline pop()
 {
 	fo = sheaf;
 	if
-	:: fo ->
+	:: next[fo] ->
 		STEP(sheaf = next[fo]);
-		STEP(room++)
+		STEP(room[fo] = 0)
+	:: else -> fo = 0
+	fi
+}
+
+/* Of `object`, which is left where there is no room for it. */
+inline push()
+{
+	if
+	:: room[sheaf] ->
+		EITHER_ORDER(next[object] = sheaf, room[object] = room[sheaf] - 1);
+		STEP(sheaf = object; object = 0)
 	:: else
 	fi
 }
 
-inline push()
-{
-	STEP(next[object] = sheaf);
-	STEP(sheaf = object; object = 0);
-	STEP(room--)
-}
-
-#define IS_FULL (room < 0)
-
 inline lock_fast()
 {
-	STEP(drift = drift || lock != UNLOCKED; lock = FAST);
+	STEP(lock = FAST);
 	late = false
 }
 
@@ -124,18 +111,18 @@ inline fast_free()
 	lock_fast();
 	push();
 	if
-	:: IS_FULL -> op = FULL; STEP(lock = DOUBT)
+	:: object -> op = FULL; word = UNLOCKED
 	:: else -> STEP(lock = UNLOCKED); goto again
 	fi
 }
 
 inline slow_alloc()
 {
+	pop();
 	if
-	:: sheaf == 0 -> refill()
-	:: else
-	fi;
-	pop()
+	:: fo
+	:: else -> refill(); pop()
+	fi
 }
 
 /* A call of any kind, or one that began long ago goes on. */
@@ -149,7 +136,7 @@ inline choose_call()
 	:: ANY_LIVE -> pick_live(); op = FREE_IT
 	:: op = FLUSH
 #ifdef CASE_EARLY
-	:: early == NO_WORD && (lock == SLOW || lock == UNLOCKED) -> early = lock
+	:: early == NO_WORD -> early = lock
 	:: early != NO_WORD -> word = early; early = NO_WORD; op = ALLOC
 #endif
 	:: ANY_LIVE -> pick_live(); free_elsewhere()
@@ -175,30 +162,28 @@ inline fast_path()
 	fi
 }
 
+#ifdef MUTANT_FULL_UNSEEN
+#define LOOKS (op != FULL)
+#else
+#define LOOKS true
+#endif
+
 inline slow_path()
 {
+	take_lock();
 	if
-	:: op == FULL
-	:: else -> take_lock()
-	fi;
-	if
-#ifdef MUTANT_FULL_UNSEEN
-	:: op != FULL && (held || stage != NONE) -> recover()
-#else
-	:: held || stage != NONE -> recover()
-#endif
+	:: LOOKS && stage != NONE -> recover()
 	:: else
 	fi;
-	STEP(lock = SLOW);
 	if
 	:: op == ALLOC -> slow_alloc()
-	:: op == FREE_IT -> push(); op = (IS_FULL -> FULL : 0)
 	:: op == FLUSH -> flush(); flushed = ending
-	:: else
-	fi;
-	if
-	:: op == FULL -> flush_sheaf()
-	:: else
+	:: else ->
+		push();
+		if
+		:: object -> flush_sheaf()
+		:: else
+		fi
 	fi;
 	STEP(lock = UNLOCKED);
 	hand_out()
@@ -214,8 +199,7 @@ inline forget()
 	slab = 0;
 	n = 0;
 	late = false;
-	exact = false;
-	held = false;
+	mending = false;
 	due = false;
 	together = false
 }
@@ -223,7 +207,7 @@ inline forget()
 proctype thread()
 {
 	byte op, object, word, fo, last, slab, n;
-	bool late, exact, held, due, flushed;
+	bool late, mending, due, flushed;
 
 again:
 	skip;
@@ -257,15 +241,14 @@ gone:
 		skip;
 		d_step {
 			count_places();
-			walk(moving);
 			lose_own();
-			account(true)
+			account()
 		};
 		goto again
 	};
 end:
 	atomic {
-		assert(stage == NONE && lock == UNLOCKED && !sheaf && !current);
+		assert(stage == NONE && lock == UNLOCKED && sheaf == BOTTOM && !current);
 		assert(slabs[1].owner != THREAD && slabs[2].owner != THREAD);
 		ended = 1
 	}
@@ -273,6 +256,7 @@ end:
 
 init {
 	atomic {
+		room[BOTTOM] = SHEAF;
 		slabs[1].owner = THREAD;
 		slabs[1].freelist = 1;
 		next[1] = 2;
@@ -280,6 +264,7 @@ init {
 		slabs[2].inuse = 1;
 		slabs[2].owner = OTHER;
 		live[OBJECTS] = true;
+		next[OBJECTS] = USED;
 		run thread()
 	};
 	timeout;

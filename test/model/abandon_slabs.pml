@@ -11,20 +11,19 @@ inline cut(stop)
 		last = 0;
 		n = 0;
 		do
-		:: fo && fo != stop -> assert(n < OBJECTS); n++; last = fo; fo = next[fo]
+		:: fo && fo != stop -> assert(n <= OBJECTS && fo != USED); n++; last = fo; fo = next[fo]
 		:: else -> break
 		od;
-		fo = 0;
 		n = 0
 	};
 #ifndef MUTANT_NO_CUT
 	if
-	:: (stop) && last -> STEP(next[last] = 0)
-	:: (stop) && !last -> STEP(moving = 0)
+	:: fo && last -> STEP(next[last] = 0)
+	:: fo && !last -> STEP(moving = 0)
 	:: else
 	fi;
 #endif
-	last = 0
+	d_step { fo = 0; last = 0 }
 }
 
 /* Moves the remote list in front of the freelist of `slab`. */
@@ -37,7 +36,7 @@ inline collect()
 			last = fo;
 			n = 1;
 			do
-			:: next[last] -> last = next[last]; n++
+			:: next[last] -> assert(n < OBJECTS); n++; last = next[last]
 			:: else -> break
 			od
 		};
@@ -66,8 +65,12 @@ inline put_remote()
 {
 	d_step {
 		last = fo;
+		steps = 1;
 		do
-		:: next[last] && SLAB_OF(next[last]) == slab -> last = next[last]
+		:: !IS_END(next[last]) && SLAB_OF(next[last]) == slab ->
+			assert(steps < OBJECTS);
+			steps++;
+			last = next[last]
 		:: else -> break
 		od
 	};
@@ -86,7 +89,7 @@ inline put_remote()
 inline put_all()
 {
 	do
-	:: flushing == 0 -> break
+	:: IS_END(flushing) -> break
 	:: else ->
 		fo = flushing;
 		slab = SLAB_OF(fo);
@@ -102,33 +105,69 @@ inline put_all()
 		fi;
 		d_step { fo = 0; slab = 0; last = 0 }
 	od;
-	STEP(moving = (due -> 0 : moving));
+	EITHER_ORDER(moving = (due -> 0 : moving), flushing = 0);
 	due = false
 }
 
-inline give(new_room)
+/* Of the n objects on `moving`, the rooms, and the bottom under them. Nobody looks there yet. */
+inline write_rooms()
 {
+	fo = moving;
+	do
+	:: !IS_END(fo) ->
+		STEP(room[fo] = SHEAF - n);
+		d_step { n--; last = fo; fo = next[fo] }
+	:: else -> break
+	od;
+	assert(n == 0);
+	if
+	:: last -> STEP(next[last] = BOTTOM)
+	:: else -> STEP(moving = BOTTOM)
+	fi;
+	d_step { fo = 0; last = 0 }
+}
+
+inline give()
+{
+#ifdef MUTANT_ROOMS_TOO_LATE
+	moving = (n -> moving : BOTTOM);
+#else
+	write_rooms();
+#endif
 #ifdef MUTANT_GIVING_TOO_LATE
-	STEP(room = new_room; drift = false);
 	STEP(sheaf = moving);
 	STEP(stage = GIVING);
 #else
-	EITHER_ORDER(room = new_room; drift = false, stage = GIVING);
+	STEP(stage = GIVING);
 	STEP(sheaf = moving);
+#endif
+#ifdef MUTANT_ROOMS_TOO_LATE
+	write_rooms();
 #endif
 	STEP(moving = 0);
 	STEP(stage = NONE)
 }
 
+/* And `object`, if there is one, on top of it. */
 inline take_sheaf()
 {
-	STEP(stage = TAKING);
-	STEP(moving = sheaf);
+	if
+	:: object ->
+		EITHER_ORDER(next[object] = sheaf, stage = TAKING);
+		STEP(moving = object; object = 0)
+	:: else ->
+		STEP(stage = TAKING);
+		STEP(moving = sheaf)
+	fi;
 #ifdef MUTANT_MINE_TOO_EARLY
 	STEP(stage = MINE);
-	EITHER_ORDER(sheaf = 0, room = 0)
+	STEP(sheaf = SHUT)
 #else
-	EITHER_ORDER(sheaf = 0, room = 0);
+#ifdef MUTANT_FLUSH_NOT_SHUT
+	STEP(sheaf = BOTTOM);
+#else
+	STEP(sheaf = SHUT);
+#endif
 	STEP(stage = MINE)
 #endif
 }
@@ -185,7 +224,15 @@ inline next_slab()
 
 inline refill()
 {
+#ifdef MUTANT_SHUT_TOO_EARLY
+	STEP(sheaf = SHUT);
 	STEP(stage = MINE);
+#else
+	STEP(stage = MINE);
+#ifndef MUTANT_REFILL_NOT_SHUT
+	STEP(sheaf = SHUT);
+#endif
+#endif
 	slab = current;
 	do
 	:: true ->
@@ -193,7 +240,7 @@ inline refill()
 		:: slab ->
 			slab_take();
 			if
-			:: n -> give(SHEAF - n); break
+			:: n -> break
 			:: else
 			fi;
 			STEP(current = 0);
@@ -207,11 +254,11 @@ inline refill()
 #else
 		:: slab -> STEP(current = slab)
 #endif
-		:: else -> STEP(stage = NONE); break
+		:: else -> break
 		fi
 	od;
 	slab = 0;
-	n = 0
+	give()
 }
 
 inline flush_sheaf()
@@ -221,7 +268,7 @@ inline flush_sheaf()
 		last = moving;
 		n = 1;
 		if
-		:: n < HALF && next[last] -> last = next[last]; n++
+		:: n < HALF && !IS_END(next[last]) -> last = next[last]; n++
 		:: else
 		fi
 	};
@@ -229,8 +276,7 @@ inline flush_sheaf()
 	STEP(next[last] = 0);
 	last = 0;
 	put_all();
-	give(SHEAF - n);
-	n = 0
+	give()
 }
 
 inline flush()
@@ -238,7 +284,6 @@ inline flush()
 	take_sheaf();
 	STEP(flushing = moving);
 	due = true;
-	STEP(room = SHEAF; drift = false);
 	put_all();
 	slab = current;
 	STEP(current = 0);
@@ -253,7 +298,7 @@ inline flush()
 		:: else -> break
 		fi
 	od;
-	STEP(stage = NONE)
+	give()
 }
 
 inline relist(s)
@@ -268,42 +313,42 @@ inline relist(s)
 	fi
 }
 
+#if defined(MUTANT_TAKING_IS_MINE)
+#define IS_FOUND_MINE (stage != GIVING || sheaf == SHUT)
+#elif defined(MUTANT_GIVING_IS_MINE)
+#define IS_FOUND_MINE (stage != TAKING || sheaf == SHUT)
+#elif defined(MUTANT_SHUT_UNSEEN)
+#define IS_FOUND_MINE (stage == MINE)
+#else
+#define IS_FOUND_MINE (stage == MINE || sheaf == SHUT)
+#endif
+
 inline recover_moving()
 {
 	if
-#ifdef MUTANT_TAKING_IS_MINE
-	:: stage == MINE || stage == TAKING || (exact && !sheaf)
-#else
-#ifdef MUTANT_DOUBT_KEEPS
-	:: stage == MINE || !sheaf
-#else
-	:: stage == MINE || (exact && !sheaf)
-#endif
-#endif
-	:: else -> STEP(moving = 0; give_up())
+	:: IS_FOUND_MINE
+	:: else -> STEP(moving = 0)
 	fi;
 	cut(slabs[current].freelist);
 	cut(flushing);
 	STEP(stage = MINE)
 }
 
-/* What was moving; the sheaf has it all, unless it was used since. */
-inline give_up()
-{
-	d_step { count_places(); places[object]++; together = false; account(exact) }
-}
-
 inline flush_moving()
 {
 	d_step {
 		last = moving;
+		steps = 1;
 		do
-		:: last && next[last] -> last = next[last]
+		:: !IS_END(last) && !IS_END(next[last]) ->
+			assert(steps < OBJECTS);
+			steps++;
+			last = next[last]
 		:: else -> break
 		od
 	};
 	if
-	:: last -> STEP(next[last] = flushing)
+	:: !IS_END(last) -> STEP(next[last] = flushing)
 	:: else -> STEP(moving = flushing)
 	fi;
 	STEP(flushing = moving);
@@ -311,18 +356,29 @@ inline flush_moving()
 	put_all()
 }
 
-inline recover()
+inline open_sheaf()
 {
 	if
-	:: stage != NONE ->
-		recover_moving();
-		relist(1);
-		relist(2);
-		flush_moving();
-		STEP(stage = NONE)
+	:: sheaf == SHUT -> STEP(sheaf = BOTTOM)
 	:: else
-	fi;
-	d_step { count_places(); n = length };
-	STEP(room = (n < SHEAF -> SHEAF - n : 0); drift = (n > SHEAF));
-	n = 0
+	fi
+}
+
+inline recover()
+{
+	mending = true;
+	recover_moving();
+	relist(1);
+	relist(2);
+	flush_moving();
+#ifdef MUTANT_OPENED_TOO_LATE
+	STEP(stage = NONE);
+	open_sheaf();
+#else
+#ifndef MUTANT_STAYS_SHUT
+	open_sheaf();
+#endif
+	STEP(stage = NONE);
+#endif
+	mending = false
 }

@@ -9,19 +9,20 @@
 #define SLAB_OF(object) ((object) == OBJECTS -> 2 : 1)
 #define SIZE(slab) ((slab) == 1 -> 2 : 1)
 #define SHEAF 2
+#ifndef HALF
 #define HALF 1
+#endif
 #define MAX_PASSED 1
 #define MAX_CALLS 5 /* where they are bounded */
 #ifndef MAX_JUMPS
 #define MAX_JUMPS 2
 #endif
 
-/* kmem_cache_cpu->local_lock: free; sp; hold | SLOW; the same with the tag DOUBT. */
+/* kmem_cache_cpu->local_lock: free; sp; hold | SLOW. */
 #define UNLOCKED 0
 #define FAST 1
 #define SLOW 2
-#define DOUBT 3
-#define NO_WORD 4
+#define NO_WORD 3
 
 /* enum cpu_stage */
 #define NONE 0
@@ -34,11 +35,17 @@
 #define THREAD 1
 #define OTHER 2
 
+/* kmem_cache->bottom, sheaf_shut: not objects, but in a sheaf's place. */
+#define BOTTOM (OBJECTS + 1)
+#define SHUT (OBJECTS + 2)
+/* What a program writes into its object. */
+#define USED (OBJECTS + 3)
+#define IS_END(object) (!(object) || (object) == BOTTOM)
+
 /* kmem_cache_cpu, kmem_cache_lists; 0 is no object, no slab. */
 byte lock;
 byte stage;
-byte sheaf;
-short room = SHEAF;
+byte sheaf = BOTTOM;
 byte current;
 byte moving;
 byte flushing;
@@ -53,7 +60,9 @@ typedef slab_data {
 }
 
 slab_data slabs[SLABS + 1];
-byte next[OBJECTS + 1];
+/* A free object's two words. */
+byte next[OBJECTS + 4];
+byte room[OBJECTS + 4];
 
 /* Frames further up the stack: see abandon.pml. */
 byte passed;
@@ -62,7 +71,6 @@ byte early = NO_WORD;
 /* Ghosts. */
 bool live[OBJECTS + 1];
 bool lost[OBJECTS + 1];
-bool drift;    /* a frame went on with the sheaf of another that had ended: room may be off by it */
 bool together; /* the call has objects of one slab in its hands */
 bool ending;
 byte jumps = MAX_JUMPS;
@@ -90,8 +98,8 @@ inline walk(first)
 	x = first;
 	steps = 0;
 	do
-	:: x ->
-		assert(steps < OBJECTS);
+	:: !IS_END(x) ->
+		assert(x < BOTTOM && steps < OBJECTS);
 		steps++;
 		places[x]++;
 		x = next[x]
@@ -106,17 +114,47 @@ inline count_places()
 	:: y <= OBJECTS -> places[y] = 0; y++
 	:: else -> break
 	od;
-	walk(sheaf);
+	x = (sheaf == SHUT -> BOTTOM : sheaf);
+	walk(x);
+	assert(x == BOTTOM);
 	length = steps;
+	forget_rooms();
 	walk(slabs[1].freelist);
 	walk(slabs[2].freelist);
 	walk(slabs[1].remote);
 	walk(slabs[2].remote)
 }
 
-/* What is in no place any more. `bounded`: it may be one object, or those that were together. */
-inline account(bounded)
+/* Nobody reads them where an object is not in the sheaf: one value makes fewer states. */
+inline forget_rooms()
 {
+	y = 1;
+	do
+	:: y <= OBJECTS && !places[y] -> room[y] = 0; y++
+	:: y <= OBJECTS && places[y] -> y++
+	:: else -> break
+	od
+}
+
+/* Whole at any time: each object says how many more fit on top of it. */
+inline check_sheaf()
+{
+	x = sheaf;
+	steps = length;
+	do
+	:: x < BOTTOM -> assert(room[x] == SHEAF - steps); steps--; x = next[x]
+	:: else -> break
+	od
+}
+
+/* Moving's own, and not still in the sheaf, or there already. */
+#define MOVING_IS_MINE (stage == MINE || (stage != NONE && sheaf == SHUT))
+
+/* What is in no place any more: one object, or those that were together. */
+inline account()
+{
+	x = (MOVING_IS_MINE -> moving : 0);
+	walk(x);
 	walk(flushing);
 	x = 0;
 	y = 1;
@@ -126,10 +164,9 @@ inline account(bounded)
 		if
 		:: live[y] || lost[y] || places[y]
 		:: else ->
-			assert(!bounded || !x || (together && SLAB_OF(x) == SLAB_OF(y)));
+			assert(!x || (together && SLAB_OF(x) == SLAB_OF(y)));
 			x = y;
-			lost[y] = true;
-			next[y] = 0
+			lost[y] = true
 		fi;
 		y++
 	od;
@@ -140,7 +177,7 @@ inline account(bounded)
 inline lose_own()
 {
 	if
-	:: object && stage != NONE -> lost[object] = true; next[object] = 0
+	:: object && mending -> lost[object] = true
 	:: else
 	fi
 }
@@ -149,18 +186,19 @@ inline lose_own()
 inline check()
 {
 	count_places();
+	check_sheaf();
 	y = 1;
 	do
 	:: y > OBJECTS -> break
 	:: else ->
 		assert(places[y] + live[y] + lost[y] <= 1);
 		assert(stage != NONE || places[y] + live[y] + lost[y] == 1);
+		next[y] = (stage == NONE && lost[y] -> 0 : next[y]);
 		y++
 	od;
 	if
 	:: stage == NONE ->
-		assert(!moving && !flushing);
-		assert(lock != UNLOCKED || drift || room + length == SHEAF);
+		assert(!moving && !flushing && sheaf != SHUT);
 		check_slab(1);
 		check_slab(2)
 	:: else
@@ -178,7 +216,7 @@ inline take_mark(object)
 {
 	assert(!live[object] && !lost[object]);
 	live[object] = true;
-	next[object] = 0
+	next[object] = USED
 }
 
 #define ANY_LIVE (live[1] || live[2] || live[3])

@@ -11,7 +11,7 @@
  *   refill             thread_slabs.c  __thread_refill(), __next_slab()
  *   flush_sheaf        thread_slabs.c  __thread_flush_sheaf()
  *   flush              thread.c   thread_flush(); thread_slabs.c __thread_flush()
- *   put_all            thread_slabs.c  __put_all(), __put_local(), __put_remote(), __adopt()
+ *   put_all            thread_slabs.c  __thread_put_all(), __put_local(), __put_remote(), __adopt()
  *   put_slab ...       in local_slabs.pml, as in remote.pml, which has the slab's word between threads
  *
  * Two classes of one size, the second being the bucket that a nested call goes to; slabs of two objects;
@@ -28,6 +28,7 @@
 /* The sheaf is empty; then it is not, or memory is out. */
 inline refill(c)
 {
+	sheaf[c] = SHUT;
 	do
 	:: true ->
 		slab = current[c];
@@ -50,11 +51,7 @@ inline refill(c)
 		:: atomic { else -> fo = 0; break }
 		fi
 	od;
-	if
-	:: atomic { fo -> sheaf[c] = fo }; room[c] = room[c] - 1
-	:: else
-	fi;
-	atomic { slab = 0; fo = 0 }
+	atomic { sheaf[c] = fo; slab = 0; fo = 0 }
 }
 
 /* Sets fo. */
@@ -62,8 +59,20 @@ inline sheaf_pop(c)
 {
 	fo = sheaf[c];
 	if
-	:: atomic { fo -> sheaf[c] = next[fo] };
-		room[c] = room[c] + 1
+	:: atomic { fo && fo != SHUT -> sheaf[c] = next[fo] }
+	:: atomic { else -> fo = 0 }
+	fi
+}
+
+/* What the top of the sheaf says: abandon.pml has it right at any time. */
+#define HAS_ROOM(c) (sheaf[c] != SHUT && !(sheaf[c] && next[sheaf[c]]))
+
+/* Of `object`, which is left where there is no room for it. */
+inline sheaf_push(c)
+{
+	if
+	:: atomic { HAS_ROOM(c) -> next[object] = sheaf[c] };
+		atomic { sheaf[c] = object; object = 0 }
 	:: else
 	fi
 }
@@ -114,13 +123,14 @@ inline put_all(c)
 	od
 }
 
-/* The sheaf is full: one object stays. */
+/* The sheaf is full: `object` is the one that stays. */
 inline flush_sheaf(c)
 {
-	atomic { fo = sheaf[c]; flushing[c] = next[fo] };
-	atomic { next[fo] = 0; fo = 0 };
-	room[c] = SHEAF - 1;
-	put_all(c)
+	flushing[c] = sheaf[c];
+	sheaf[c] = SHUT;
+	put_all(c);
+	next[object] = 0;
+	atomic { sheaf[c] = object; object = 0 }
 }
 
 inline flush(c)
@@ -130,8 +140,7 @@ inline flush(c)
 	:: ok ->
 		ok = false;
 		flushing[c] = sheaf[c];
-		sheaf[c] = 0;
-		room[c] = SHEAF;
+		sheaf[c] = SHUT;
 		put_all(c);
 		slab = current[c];
 		current[c] = 0;
@@ -141,6 +150,7 @@ inline flush(c)
 			atomic { mine = 0; slab = 0 }
 		:: else
 		fi;
+		sheaf[c] = 0;
 		lock[c] = 0
 	:: else
 	fi
@@ -187,7 +197,7 @@ inline alloc()
 		:: atomic { ok -> ok = false };
 #ifdef MUTANT_POP_BEFORE_LOCK
 			if
-			:: fo -> sheaf[class] = next[fo]; room[class]++
+			:: fo -> sheaf[class] = next[fo]
 			:: else -> sheaf_pop(class)
 			fi;
 #else
@@ -226,11 +236,9 @@ inline free()
 	lock_class(class);
 	if
 	:: atomic { ok -> ok = false };
-		next[object] = sheaf[class];
-		atomic { sheaf[class] = object; object = 0 };
-		room[class] = room[class] - 1;
+		sheaf_push(class);
 		if
-		:: atomic { room[class] == 0 -> skip }; flush_sheaf(class)
+		:: atomic { object -> skip }; flush_sheaf(class)
 		:: else
 		fi;
 		lock[class] = 0
@@ -351,8 +359,6 @@ init {
 	bool seen[OBJECTS + 1];
 
 	atomic {
-		room[0] = SHEAF;
-		room[1] = SHEAF;
 		run context();
 		run context();
 #ifdef CASE_NESTED

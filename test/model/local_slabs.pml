@@ -7,7 +7,7 @@
 #define CLASSES 2
 #define SLABS 4
 #define OBJECTS (2 * SLABS)
-#define SHEAF 2
+#define SHUT (OBJECTS + 1) /* stands for a sheaf that is in a slow path's hands */
 #define FIRST(slab) (2 * (slab) - 1)
 #define SLAB_OF(object) (((object) + 1) / 2)
 
@@ -18,8 +18,7 @@
 
 /* The thread's part of a class; 0 is no object, no slab. */
 byte lock[CLASSES]; /* 0: free; else the _pid of the holder */
-byte sheaf[CLASSES];
-byte room[CLASSES];
+byte sheaf[CLASSES]; /* 0: its bottom */
 byte current[CLASSES];
 byte flushing[CLASSES];
 
