@@ -52,6 +52,10 @@ struct service {
 /* Made before main, once. */
 static struct service *service;
 
+static const char out_of_memory[] = "control: out of memory";
+static const char no_thread[] =
+	"control: the system gives no thread, or none with descriptors of its own";
+
 static void make_name(char name[NAME_SIZE], int pid)
 {
 	struct text t = {0};
@@ -81,7 +85,7 @@ static const char *open_socket(struct service *s)
 	int fd;
 
 	if (!os_thread_unshare(&s->thread))
-		return "control: the system gives a thread no descriptors of its own";
+		return no_thread;
 	if (!enter_directory(s))
 		return "control: the directory can't be entered";
 	make_name(name, os_getpid());
@@ -151,7 +155,7 @@ static void *make_tls(void)
 	return area + side;
 }
 
-static bool make_service(const char *dir)
+static bool make_service(const char *dir, struct os_file_id id, bool shares)
 {
 	char *map = os_reserve(GUARD_SIZE + sizeof(struct service));
 	size_t n = __builtin_strlen(dir);
@@ -165,7 +169,9 @@ static bool make_service(const char *dir)
 		.arg = service,
 		.stack = service->stack + STACK_SIZE,
 		.tls = make_tls(),
+		.shares = shares,
 	};
+	service->dir_id = id;
 	return service->thread.tls != NULL;
 }
 
@@ -176,6 +182,7 @@ static void start_thread(bool is_child)
 	atomic_store(&service->stopping, false);
 	service->is_child = is_child;
 	service->socket_id = (struct os_file_id){0, 0};
+	service->failure = no_thread;
 	if (!os_thread_start(&service->thread))
 		atomic_store(&service->state, STATE_FAILED);
 }
@@ -235,6 +242,22 @@ static const char *check_directory(const char *dir, struct os_file_id *id)
 	return NULL;
 }
 
+/* NULL: it serves. */
+static const char *start_and_wait(void)
+{
+	start_thread(false);
+	for (uint64_t end = os_clock_ms() + START_MS; os_clock_ms() < end;) {
+		uint32_t state = atomic_load(&service->state);
+
+		if (state == STATE_FAILED)
+			return service->failure;
+		if (state == STATE_SERVING)
+			return NULL;
+		os_wait_word(&service->state, STATE_STARTING, 100);
+	}
+	return "control: the thread does not come up";
+}
+
 const char *control_start(const char *dir)
 {
 	struct os_file_id id = {0, 0};
@@ -245,20 +268,13 @@ const char *control_start(const char *dir)
 	failure = check_directory(dir, &id);
 	if (failure)
 		return failure;
-	if (!make_service(dir) || !counters_start() || !watch_forks())
-		return "control: out of memory";
-	service->dir_id = id;
-	start_thread(false);
-	for (uint64_t end = os_clock_ms() + START_MS; os_clock_ms() < end;) {
-		uint32_t state = atomic_load(&service->state);
-
-		if (state == STATE_FAILED)
-			return service->failure ? service->failure : "control: there is no thread";
-		if (state == STATE_SERVING)
-			return NULL;
-		os_wait_word(&service->state, STATE_STARTING, 100);
-	}
-	return "control: the thread does not come up";
+	if (!make_service(dir, id, true) || !counters_start() || !watch_forks())
+		return out_of_memory;
+	failure = start_and_wait();
+	if (failure != no_thread)
+		return failure;
+	/* On other memory: the first may still be about to end. */
+	return make_service(dir, id, false) ? start_and_wait() : out_of_memory;
 }
 
 void control_stop(void)

@@ -13,7 +13,6 @@
 #define RESERVE_SIZE SECTION_SIZE
 /* Of RLIMIT_AS, so that the program's own mappings find room beside the heap. */
 #define RESERVE_LIMIT_SHARE 16
-#define COMMIT_FRAMES_MIN 32U
 
 static struct {
 	_Atomic(struct section *) sections[MAX_HEAP_SECTIONS];
@@ -188,44 +187,6 @@ static bool frame_reserve(uint32_t n, uint32_t align)
 	}
 	atomic_store_explicit(&heap.lowest, start, memory_order_relaxed);
 	return add_frames(start, start + size);
-}
-
-/* How many frames behind [.., end) to make accessible at once; they are claimed for as long as it takes. */
-static uint32_t claim_ahead(struct section *sec, uint32_t end)
-{
-	uint32_t step = (uint32_t)(frame_reserved() >> (FRAME_SHIFT + 5));
-	uint32_t ahead;
-
-	if (step < COMMIT_FRAMES_MIN)
-		step = COMMIT_FRAMES_MIN;
-	if (step > FRAMES_IN_HAND)
-		step = FRAMES_IN_HAND;
-	ahead = end + step < SECTION_FRAMES ? end + step : SECTION_FRAMES;
-	ahead = bitmap_next(sec->used, end, ahead, true);
-	ahead = bitmap_next(sec->committed, end, ahead, true);
-	return ahead > end && bitmap_claim(sec->used, end, ahead - end) ? ahead - end : 0;
-}
-
-/* Makes claimed frames accessible, and some of what follows them, to save system calls. */
-static bool frame_commit(struct section *sec, uint32_t index, uint32_t n)
-{
-	void *addr = frame_address(sec, index);
-	uint32_t ahead;
-	bool done;
-
-	if (bitmap_test(sec->committed, index, n, false))
-		return true;
-	ahead = claim_ahead(sec, index + n);
-	done = ahead && os_commit(addr, (size_t)(n + ahead) << FRAME_SHIFT);
-	if (done)
-		bitmap_set(sec->committed, index + n, ahead);
-	else
-		done = os_commit(addr, (size_t)n << FRAME_SHIFT);
-	if (done)
-		bitmap_set(sec->committed, index, n);
-	if (ahead)
-		section_release(sec, index + n, ahead);
-	return done;
 }
 
 /* Claimed frames of one word: have all of them been in use, and lately? */

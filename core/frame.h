@@ -63,6 +63,8 @@ struct section *frame_section(uint32_t nr);
 /* Frees claimed frames of a section; frame_free() and purge.c end here. */
 void section_release(struct section *sec, uint32_t index, uint32_t n);
 
+/* Makes claimed frames accessible, and some of what follows them, to save system calls. */
+bool frame_commit(struct section *sec, uint32_t index, uint32_t n);
 /* That much address space, from `start` on, isn't the heap's any more. */
 void frame_forget_reserved(uintptr_t start, size_t size);
 

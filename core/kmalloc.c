@@ -38,7 +38,7 @@ static void *class_alloc(unsigned int i, size_t align)
 }
 
 /* With what empty slabs hold, if nothing else. */
-static void *pages_alloc(size_t size, size_t align, bool *zeroed)
+static noinline void *pages_alloc(size_t size, size_t align, bool *zeroed)
 {
 	void *p = large_alloc(size, align, zeroed);
 
@@ -60,11 +60,11 @@ static inline void *nested_alloc(unsigned int i)
 {
 	struct thread *t = current_thread;
 	struct kmem_cache_cpu *c = &t->cpu[i];
-	uintptr_t holder = c->local_lock, here = (uintptr_t)__builtin_frame_address(0);
+	uintptr_t word = c->local_lock, here = (uintptr_t)__builtin_frame_address(0);
 	struct free_object *fo;
 
-	if (!holder || holder == (uintptr_t)t || local_lock_is_locked(t, c + 1) ||
-	    holder - here < SIGNAL_FRAME || local_lock_is_due(t, holder, here))
+	if (!word || word == (uintptr_t)t || local_lock_is_locked(t, c + 1) ||
+	    local_lock_holder(word) - here < SIGNAL_FRAME || local_lock_is_due(t, word, here))
 		return NULL;
 	t->sightings++;
 	local_lock(++c);
@@ -172,7 +172,7 @@ void kfree_slow(void *p)
 		slab_free(slab, p);
 	} else if (is_large(slab) && slab->base == (uintptr_t)p) {
 		large_free(slab);
-		purge_poll();
+		large_poll();
 	} else if (p) {
 		free_unknown(slab, p);
 	}

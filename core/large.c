@@ -66,22 +66,21 @@ static inline void *retake_run(size_t size)
 	return base;
 }
 
-/* Now and then it is time to give memory back; to ask the clock takes as long as a free. */
+/* Records that are nobody's stay zero. */
+static inline bool has_record(const struct thread *t)
+{
+	return t != &thread_fresh && t != &thread_gone;
+}
+
 static inline void run_free(struct slab *slab, uintptr_t base, uint32_t n)
 {
 	struct thread *t = current_thread;
 
-	/* Records that are nobody's stay zero. */
-	if (unlikely(n >= NR_FREED_RUNS || t == &thread_fresh || t == &thread_gone)) {
-		frame_free((void *)base, n);
-		purge_poll();
-		return;
+	if (likely(n < NR_FREED_RUNS && has_record(t))) {
+		atomic_store_explicit(&slab->link, t->freed_runs[n], memory_order_relaxed);
+		t->freed_runs[n] = frame_number(base);
 	}
-	atomic_store_explicit(&slab->link, t->freed_runs[n], memory_order_relaxed);
-	t->freed_runs[n] = frame_number(base);
 	frame_free((void *)base, n);
-	if (t->large_frees++ % 8 == 0)
-		purge_poll();
 }
 
 static void *run_alloc(size_t size, size_t align, bool *zeroed)
@@ -254,7 +253,6 @@ static noinline void free_reserved_or_mapped(struct slab *slab, void *base, uint
 	}
 	mapped_count(-(size_t)1, -slab->size, 0);
 	unmap_or_purge(base, n * FRAME_SIZE);
-	purge_poll();
 }
 
 /* The struct slab is clear before the address can be anybody else's. */
@@ -271,6 +269,14 @@ void large_free(struct slab *slab)
 		free_reserved_or_mapped(slab, (void *)base, n);
 	else
 		run_free(slab, base, n);
+}
+
+void large_poll(void)
+{
+	struct thread *t = current_thread;
+
+	if (!has_record(t) || t->large_frees++ % 8 == 0)
+		purge_poll();
 }
 
 static bool run_resize(struct slab *slab, size_t size)

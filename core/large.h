@@ -31,6 +31,8 @@ struct large_account {
 extern struct large_account large_accounts[MAX_ACCOUNTS + 1] __attribute__((visibility("hidden")));
 /* p is the start of the object. */
 void large_free(struct slab *slab);
+/* After a free: now and then it is time to give memory back. To ask the clock takes as long as the free. */
+void large_poll(void);
 /* Grows or shrinks; moves pages, not bytes, where it pays. NULL: out of memory, the object is as it was. */
 void *large_realloc(struct slab *slab, size_t size);
 

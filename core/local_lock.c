@@ -3,8 +3,6 @@
  */
 #include "local_lock.h"
 
-#define HOLD_TAGS (HOLD_SLOW | HOLD_SEEN | HOLD_FAR)
-
 /* Taken on the stack below the caller's frames, so that what lies there is known to be dead. */
 #define OWN_STACK 384
 /*
@@ -54,12 +52,12 @@ static bool has_changed(struct kmem_cache_cpu *c, uintptr_t word, uintptr_t sp)
 bool local_lock_is_abandoned(struct thread *t, struct kmem_cache_cpu *c, uintptr_t word,
 			     const struct local_hold *hold)
 {
-	uintptr_t at = word & ((UINT64_C(1) << OS_ADDRESS_BITS) - 1) & ~(uintptr_t)HOLD_TAGS;
+	uintptr_t at = local_lock_holder(word);
 	bool due;
 
 	if (!(word & HOLD_FAR) && is_in_own_frames(at, hold))
 		return true;
-	due = local_lock_is_due(t, at, (uintptr_t)hold);
+	due = local_lock_is_due(t, word, (uintptr_t)hold);
 	t->sightings++;
 	if (!due)
 		return false;

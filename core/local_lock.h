@@ -99,13 +99,23 @@ static inline void local_lock_set_far(struct kmem_cache_cpu *c)
 }
 #endif
 
-/*
- * A lock was found held by who holds it at `at`: is it time to look closely whether he is still there? More
- * often where that is further down than `here`: by far the most that are gone are.
- */
-static inline bool local_lock_is_due(const struct thread *t, uintptr_t at, uintptr_t here)
+/* Where the holder is that the word of a held lock speaks of: its stack pointer, or its struct local_hold. */
+static inline uintptr_t local_lock_holder(uintptr_t word)
 {
-	return (t->sightings & (at < here ? 15 : 63)) == 0;
+	uintptr_t tags = HOLD_SLOW | HOLD_SEEN | HOLD_FAR;
+
+	return word & ((UINT64_C(1) << OS_ADDRESS_BITS) - 1) & ~tags;
+}
+
+/*
+ * A lock was found held: is it time to look closely whether the holder is still there? More often where that is
+ * further down than `here`, for by far the most that are gone are; seldom where it was looked at before.
+ */
+static inline bool local_lock_is_due(const struct thread *t, uintptr_t word, uintptr_t here)
+{
+	uint32_t mask = word & HOLD_SEEN ? 1023 : 63;
+
+	return (t->sightings & (local_lock_holder(word) < here ? 15 : mask)) == 0;
 }
 
 /* The word of a slow path's holder. */

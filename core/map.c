@@ -27,6 +27,8 @@ static struct section *section_create(uintptr_t addr)
 
 	if (!sec)
 		return NULL;
+	/* Of most sections a few pages are ever touched. */
+	os_huge_pages(sec, sizeof(*sec), false);
 	for (unsigned int i = 0; i < SECTION_WORDS; i++)
 		atomic_init(&sec->used[i], ~UINT64_C(0));
 	atomic_init(&sec->first_free, SECTION_FRAMES);

@@ -36,8 +36,12 @@ bool os_commit(void *addr, size_t size);
 bool os_uncommit(void *addr, size_t size);
 /* Gives the pages back; the range stays mapped and reads as zero. */
 bool os_purge(void *addr, size_t size);
+/* Huge pages for the range, from the next touch of what isn't there yet on: a wish, or where not `wanted` none. */
+void os_huge_pages(void *addr, size_t size, bool wanted);
 /* Is the page in memory? It may be out of it and not zero, where there is swap. */
 bool os_is_resident(const void *page);
+/* Bytes of up to 64 pages that are in memory; 0 where the kernel doesn't tell. */
+size_t os_resident(const void *addr, size_t size);
 /* Resizes a mapping where it is; the pages that it gains read as zero. */
 bool os_resize(void *addr, size_t old_size, size_t new_size);
 /* Moves a mapping onto the reserved range [to, to + new_size) and resizes it; `from` is unmapped. */

@@ -68,12 +68,30 @@ bool os_purge(void *addr, size_t size)
 	return !os_is_error(os_syscall3(SYS_madvise, (long)addr, (long)size, MADV_DONTNEED));
 }
 
+void os_huge_pages(void *addr, size_t size, bool wanted)
+{
+	os_syscall3(SYS_madvise, (long)addr, (long)size, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
 bool os_is_resident(const void *page)
 {
 	unsigned char resident = 0;
 
 	return os_is_error(os_syscall3(SYS_mincore, (long)page, 1, (long)&resident)) ||
 	       resident & 1;
+}
+
+size_t os_resident(const void *addr, size_t size)
+{
+	size_t page = os_page_size(), n = 0;
+	unsigned char resident[64] = {0};
+
+	if (size / page > sizeof(resident) ||
+	    os_is_error(os_syscall3(SYS_mincore, (long)addr, (long)size, (long)resident)))
+		return 0;
+	for (size_t i = 0; i < size / page; i++)
+		n += resident[i] & 1;
+	return n * page;
 }
 
 bool os_resize(void *addr, size_t old_size, size_t new_size)

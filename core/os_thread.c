@@ -121,21 +121,15 @@ void os_restore_signals(uint64_t mask)
 
 bool os_thread_start(struct os_thread *t)
 {
+	unsigned long flags = THREAD_FLAGS | (t->shares ? CLONE_FS | CLONE_FILES : 0);
 	uint64_t mask = os_block_signals();
 	void **top = (void **)t->stack - 2;
 	long ret;
 
 	top[0] = (void *)(uintptr_t)t->fn;
 	top[1] = t->arg;
-	t->shares = false;
 	atomic_signal_fence(memory_order_seq_cst);
-	ret = os_clone(THREAD_FLAGS, top, t->tls);
-	/* Emulators know the usual flags alone. */
-	if (ret == -EINVAL) {
-		t->shares = true;
-		atomic_signal_fence(memory_order_seq_cst);
-		ret = os_clone(THREAD_FLAGS | CLONE_FS | CLONE_FILES, top, t->tls);
-	}
+	ret = os_clone(flags, top, t->tls);
 	os_restore_signals(mask);
 	return !os_is_error(ret);
 }

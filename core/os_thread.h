@@ -15,16 +15,16 @@ struct os_thread {
 	void *arg;
 	void *stack; /* the highest address of its stack */
 	void *tls;   /* its thread pointer */
-	bool shares; /* os_thread_start()'s: the system gave it none of its own */
+	bool shares; /* descriptors and the rest, until os_thread_unshare() */
 };
 
 /*
- * Starts fn(arg) in a new thread of the process, with all signals blocked, and with descriptors, working
- * directory and umask of its own: copies, or, where the system refuses that, shared until os_thread_unshare().
- * The thread ends when fn returns. `t` is to live until os_thread_unshare().
+ * Starts fn(arg) in a new thread of the process, with all signals blocked. It ends when fn returns. `t` is to live
+ * until os_thread_unshare(). Descriptors, working directory and umask are its own from the start, or, with `shares`,
+ * from os_thread_unshare() on: emulators, and valgrind, know only the second, and containers allow only the first.
  */
 bool os_thread_start(struct os_thread *t);
-/* In the new thread: its own descriptors, of which none is open. False: it shares them still. */
+/* In the new thread: its own descriptors, of which none is open. False: it shares them still, and they are open. */
 bool os_thread_unshare(const struct os_thread *t);
 /* This thread's; what is found at an offset from it is the same variable in every thread. */
 uintptr_t os_thread_pointer(void);

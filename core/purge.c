@@ -2,16 +2,32 @@
  * Giving free frames back to the kernel after a delay, without a thread of its own. Layer: frame.
  * Polled by the slow paths of allocation and free; purge_all() is called by malloc_trim().
  *
- * Every half delay, one caller ticks. A frame that is free and dirty at a tick is marked aged; claiming
- * it clears the mark; at the next tick those still marked are claimed, purged and freed. So memory stays
- * for between half the delay and all of it. The claim is the ordinary one: nothing here can clash with
+ * Every half delay a sweep over all sections begins. A frame that is free and dirty when it comes by is marked
+ * aged; claiming it clears the mark; the next sweep claims, purges and frees those still marked. So memory
+ * stays for between half the delay and all of it. The claim is the ordinary one: nothing here can clash with
  * an allocation, and a thread stopped in the middle holds only what it was purging.
+ *
+ * A poll does a piece of the sweep, so that no call takes long: the work of a MiB (some 50 us) for each ms that
+ * passed since the last piece, and of MOST_AT_ONCE at most. Whose CAS on sweep.at succeeds does the piece; nobody
+ * waits for it, and the next one goes on behind it.
  */
 #include "bitmap.h"
 #include "frame.h"
 #include "options.h"
 
-static _Atomic uint64_t next_tick; /* ms; CAS: the winner ticks; 0: not started */
+#define LEAST_AT_ONCE ((size_t)1 << 20)
+#define MOST_AT_ONCE ((size_t)16 << 20)
+
+/* A piece is of so many frames, a quarter of a word. */
+#define PIECE_FRAMES 16U
+#define SECTION_PIECES (SECTION_FRAMES / PIECE_FRAMES)
+#define NO_PIECE UINT64_MAX
+
+static struct {
+	_Atomic uint64_t next_tick; /* ms; CAS: the winner begins a sweep; 0: not started */
+	_Atomic uint64_t at; /* CAS; the next piece, counted from 1 over all sections; 0: over */
+	_Atomic uint64_t polled; /* ms; of the last piece */
+} sweep;
 
 /* Purges [index, index + n), which the caller has claimed, and frees it. Returns bytes given back. */
 static size_t purge_claimed(struct section *sec, uint32_t index, uint32_t n)
@@ -26,54 +42,29 @@ static size_t purge_claimed(struct section *sec, uint32_t index, uint32_t n)
 	return purged ? size : 0;
 }
 
-static uint64_t purge_candidates(struct section *sec, uint32_t w, bool all)
+/* The frames of a word that are free and may be resident. */
+static uint64_t idle_frames(struct section *sec, uint32_t w)
 {
-	uint64_t free = ~atomic_load_explicit(&sec->used[w], memory_order_relaxed);
-	uint64_t dirty = atomic_load_explicit(&sec->dirty[w], memory_order_relaxed);
-
-	if (!all)
-		dirty &= atomic_load_explicit(&sec->aged[w], memory_order_relaxed);
-	return free & dirty;
+	return ~atomic_load_explicit(&sec->used[w], memory_order_relaxed) &
+	       atomic_load_explicit(&sec->dirty[w], memory_order_relaxed);
 }
 
-/* Claims and purges word by word, joining what adjoins across words into one call to the kernel. */
-static size_t purge_section(struct section *sec, bool all)
+/* Claims and purges those frames of a word that are free, run by run. */
+static size_t purge_frames(struct section *sec, uint32_t w, uint64_t want)
 {
-	uint32_t start = 0, n = 0;
 	size_t bytes = 0;
 
-	for (uint32_t w = 0; w < SECTION_WORDS; w++) {
-		uint64_t want = purge_candidates(sec, w, all);
+	while (want) {
+		uint32_t lo = (uint32_t)__builtin_ctzll(want);
+		uint64_t run = want >> lo;
+		uint32_t len = run == UINT64_MAX ? 64 : (uint32_t)__builtin_ctzll(~run);
+		uint64_t mask = bitmap_mask(w, w * 64 + lo, len);
 
-		while (want) {
-			uint32_t lo = (uint32_t)__builtin_ctzll(want);
-			uint64_t rest = ~(want >> lo);
-			uint32_t len = rest ? (uint32_t)__builtin_ctzll(rest) : 64;
-			uint64_t mask = bitmap_mask(w, w * 64 + lo, len);
-
-			want &= ~mask;
-			if (!bitmap_claim_word(&sec->used[w], mask))
-				continue;
-			if (n && (start + n != w * 64 + lo || n + len > FRAMES_IN_HAND)) {
-				bytes += purge_claimed(sec, start, n);
-				n = 0;
-			}
-			if (!n)
-				start = w * 64 + lo;
-			n += len;
-		}
+		want &= ~mask;
+		if (bitmap_claim_word(&sec->used[w], mask))
+			bytes += purge_claimed(sec, w * 64 + lo, len);
 	}
-	return n ? bytes + purge_claimed(sec, start, n) : bytes;
-}
-
-static void age_section(struct section *sec)
-{
-	for (uint32_t w = 0; w < SECTION_WORDS; w++) {
-		uint64_t idle = purge_candidates(sec, w, true);
-
-		if (idle)
-			atomic_fetch_or_explicit(&sec->aged[w], idle, memory_order_relaxed);
-	}
+	return bytes;
 }
 
 size_t purge_all(void)
@@ -81,25 +72,92 @@ size_t purge_all(void)
 	struct section *sec;
 	size_t bytes = 0;
 
-	for_each_section(sec, nr)
-		bytes += purge_section(sec, true);
+	for_each_section(sec, nr) {
+		for (uint32_t w = 0; w < SECTION_WORDS; w++)
+			bytes += purge_frames(sec, w, idle_frames(sec, w));
+	}
 	return bytes;
+}
+
+/* The first frame from that one on that is free and may be resident; SECTION_FRAMES: none. */
+static uint32_t next_idle(struct section *sec, uint32_t index)
+{
+	for (; index < SECTION_FRAMES; index = (index & ~63U) + 64) {
+		uint64_t idle = idle_frames(sec, index / 64) >> index % 64;
+
+		if (idle)
+			return index + (uint32_t)__builtin_ctzll(idle);
+	}
+	return SECTION_FRAMES;
+}
+
+/* The first piece from that one on in which there is something to do. */
+static uint64_t next_piece(uint64_t piece)
+{
+	uint32_t nr = (uint32_t)(piece / SECTION_PIECES);
+	uint32_t from = (uint32_t)(piece % SECTION_PIECES) * PIECE_FRAMES;
+	struct section *sec;
+
+	for (; (sec = frame_section(nr)); nr++, from = 0) {
+		uint32_t index = next_idle(sec, from);
+
+		if (index < SECTION_FRAMES)
+			return (uint64_t)nr * SECTION_PIECES + index / PIECE_FRAMES;
+	}
+	return NO_PIECE;
+}
+
+/* Purges what is idle since the last sweep, and marks the rest for the next one. */
+static size_t sweep_piece(uint64_t piece)
+{
+	struct section *sec = frame_section((uint32_t)(piece / SECTION_PIECES));
+	uint32_t index = (uint32_t)(piece % SECTION_PIECES) * PIECE_FRAMES, w = index / 64;
+	uint64_t mask = bitmap_mask(w, index, PIECE_FRAMES);
+	uint64_t aged = atomic_load_explicit(&sec->aged[w], memory_order_relaxed);
+	size_t bytes = purge_frames(sec, w, idle_frames(sec, w) & aged & mask);
+	uint64_t idle = idle_frames(sec, w) & mask;
+
+	if (idle)
+		atomic_fetch_or_explicit(&sec->aged[w], idle, memory_order_relaxed);
+	return bytes;
+}
+
+static noinline void sweep_on(uint64_t now)
+{
+	uint64_t passed = now - atomic_exchange_explicit(&sweep.polled, now, memory_order_relaxed);
+	size_t least = passed < MOST_AT_ONCE / LEAST_AT_ONCE ? (passed + 1) * LEAST_AT_ONCE
+							     : MOST_AT_ONCE;
+
+	for (size_t bytes = 0; bytes < least;) {
+		uint64_t at = atomic_load_explicit(&sweep.at, memory_order_relaxed);
+		uint64_t piece = at ? next_piece(at - 1) : NO_PIECE;
+		uint64_t behind = piece == NO_PIECE ? 0 : piece + 2;
+
+		/* Who fails has been overtaken: another thread's poll is at it. */
+		if (!at || !atomic_compare_exchange_strong_explicit(&sweep.at, &at, behind,
+								    memory_order_relaxed,
+								    memory_order_relaxed))
+			return;
+		if (piece == NO_PIECE)
+			return;
+		bytes += sweep_piece(piece);
+	}
 }
 
 void purge_poll(void)
 {
 	uint64_t now = os_clock_ms();
-	uint64_t due = atomic_load_explicit(&next_tick, memory_order_relaxed);
-	uint64_t delay = options.purge_delay_ms;
-	struct section *sec;
+	uint64_t due = atomic_load_explicit(&sweep.next_tick, memory_order_relaxed);
+	bool under_way = atomic_load_explicit(&sweep.at, memory_order_relaxed) != 0;
 
-	if (likely(now < due))
+	if (likely(now < due && !under_way))
 		return;
-	if (!atomic_compare_exchange_strong_explicit(&next_tick, &due, now + delay / 2 + 1,
-						     memory_order_relaxed, memory_order_relaxed))
-		return;
-	for_each_section(sec, nr) {
-		purge_section(sec, false);
-		age_section(sec);
+	if (!under_way) {
+		if (!atomic_compare_exchange_strong_explicit(
+			    &sweep.next_tick, &due, now + options.purge_delay_ms / 2 + 1,
+			    memory_order_relaxed, memory_order_relaxed))
+			return;
+		atomic_store_explicit(&sweep.at, 1, memory_order_relaxed);
 	}
+	sweep_on(now);
 }

@@ -1,0 +1,82 @@
+/*
+ * Making claimed frames accessible, and asking for huge pages. Layer: frame; see frame.h. Called by frame.c where
+ * frames are claimed that never were in use.
+ *
+ * A heap that is small gets a MiB at a time: no huge page fits into what is accessible, so that where the system
+ * hands them out unasked, a small program is not charged 2 MiB for a touch of each. A large one asks for them,
+ * where what lies before has been filled: what is behind will be, too.
+ */
+#include "bitmap.h"
+#include "frame.h"
+
+#define STEP_SMALL 16U
+#define STEP_LARGE FRAMES_IN_HAND
+/* From so many accessible bytes on a heap is large. */
+#define LARGE_HEAP ((size_t)64 << 20)
+/* How many samples are looked at, of how many frames each, and how far one lies from the next. */
+#define SAMPLES 12U
+#define SAMPLE_FRAMES 4U
+#define SAMPLE_STEP 43U
+
+static _Atomic size_t committed; /* bytes; counted after the fact: a hint */
+
+static bool heap_is_large(void)
+{
+	return atomic_load_explicit(&committed, memory_order_relaxed) >= LARGE_HEAP;
+}
+
+/* How many frames behind [.., end) to make accessible at once; they are claimed for as long as it takes. */
+static uint32_t claim_ahead(struct section *sec, uint32_t end)
+{
+	uint32_t ahead = (uint32_t)round_up(end, heap_is_large() ? STEP_LARGE : STEP_SMALL);
+
+	ahead = bitmap_next(sec->used, end, ahead, true);
+	ahead = bitmap_next(sec->committed, end, ahead, true);
+	return ahead > end && bitmap_claim(sec->used, end, ahead - end) ? ahead - end : 0;
+}
+
+/*
+ * Is what lies before the frame in memory, as far as samples tell? Nine tenths of it: what programs leave untouched
+ * at the ends of their objects a huge page would add to what they use.
+ */
+static bool is_filled_before(struct section *sec, uint32_t index)
+{
+	size_t size = (size_t)SAMPLE_FRAMES << FRAME_SHIFT, resident = 0;
+
+	if (index < SAMPLES * SAMPLE_STEP)
+		return false;
+	for (uint32_t i = 1; i <= SAMPLES; i++) {
+		uint32_t at = index - i * SAMPLE_STEP;
+
+		if (!bitmap_test(sec->dirty, at, SAMPLE_FRAMES, false))
+			return false;
+		resident += os_resident(frame_address(sec, at), size);
+	}
+	return resident >= SAMPLES * size / 10 * 9;
+}
+
+bool frame_commit(struct section *sec, uint32_t index, uint32_t n)
+{
+	void *addr = frame_address(sec, index);
+	uint32_t ahead;
+	bool done;
+
+	if (bitmap_test(sec->committed, index, n, false))
+		return true;
+	ahead = claim_ahead(sec, index + n);
+	done = ahead && os_commit(addr, (size_t)(n + ahead) << FRAME_SHIFT);
+	if (done)
+		bitmap_set(sec->committed, index + n, ahead);
+	else
+		done = os_commit(addr, (size_t)n << FRAME_SHIFT);
+	if (done) {
+		bitmap_set(sec->committed, index, n);
+		atomic_fetch_add_explicit(&committed, (size_t)(n + ahead) << FRAME_SHIFT,
+					  memory_order_relaxed);
+		if (heap_is_large() && is_filled_before(sec, index))
+			os_huge_pages(addr, (size_t)(n + ahead) << FRAME_SHIFT, true);
+	}
+	if (ahead)
+		section_release(sec, index + n, ahead);
+	return done;
+}
