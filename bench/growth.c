@@ -44,7 +44,7 @@ static void *start_four(const struct setting *at)
 	return start(at, MOST_BUFFERS);
 }
 
-static void touch_pages(char *p, size_t from, size_t to)
+static void touch_added(char *p, size_t from, size_t to)
 {
 	for (size_t at = from; at < to; at += PAGE)
 		touch(p + at);
@@ -63,7 +63,7 @@ static size_t grow_once(struct growth *s)
 	for (size_t size = FIRST_SIZE; size <= s->limit; size = next_size(size)) {
 		for (size_t i = 0; i < s->buffers; i++) {
 			s->buffer[i] = realloc(s->buffer[i], size);
-			touch_pages(s->buffer[i], old, size);
+			touch_added(s->buffer[i], old, size);
 		}
 		ops += s->buffers;
 		old = size;

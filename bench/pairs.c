@@ -134,7 +134,7 @@ static const size_t every_size[] = {
 };
 
 /* For the orders and thread counts that need no such fine grid. */
-static const size_t some_sizes[] = {16, 64, 256, 1024, 4096, 16384, 65536, 1048576, 0};
+static const size_t some_sizes[] = {16, 64, 256, 1024, 4096, 16384, 65536, 1048576, 4194304, 0};
 
 const struct workload pair_lifo = {
 	.name = "pair/lifo",

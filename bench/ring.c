@@ -15,7 +15,6 @@
  */
 #include "workload.h"
 
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -25,7 +24,6 @@ enum {
 	LONGEST = 65536,
 	LEAST_PER_RUN = 65536,
 	FILLINGS_PER_RUN = 16, /* so that to fill and to drain the ring is a small part of it */
-	SPINS = 200,
 	CACHE_LINE = 64,
 };
 
@@ -56,16 +54,6 @@ static void *start(const struct setting *at)
 	/* Either counter: the ring is empty. The own one, as the other side may have begun. */
 	s->at = atomic_load(s->consumer ? &ring.tail : &ring.head);
 	return s;
-}
-
-/* Spins a little, then lets another thread run: there may be a single processor. */
-static void pause_spinning(unsigned int *spins)
-{
-	if (++*spins % SPINS == 0)
-		sched_yield();
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#endif
 }
 
 /* The acquires pair with the other side's release in publish(): slots are full, or free again. */

@@ -72,6 +72,21 @@ void bench_unpin(void)
 	sched_setaffinity(0, sizeof(allowed), &allowed);
 }
 
+void bench_thread(pthread_t *thread, void *(*function)(void *), void *arg)
+{
+	pthread_attr_t attr;
+	int error;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, (size_t)256 << 10);
+	error = pthread_create(thread, &attr, function, arg);
+	pthread_attr_destroy(&attr);
+	if (error) {
+		fprintf(stderr, "uslub_bench: no thread: %s\n", strerror(error));
+		exit(1);
+	}
+}
+
 const char *malloc_provider(void)
 {
 	static const char *const names[] = {"malloc", "free", "calloc", "realloc"};

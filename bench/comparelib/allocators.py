@@ -28,7 +28,9 @@ PACKAGED = {
     "jemalloc": Packaged("libjemalloc.so.2", "libjemalloc2"),
     "mimalloc": Packaged("libmimalloc.so.2", "libmimalloc2.0"),
     "tcmalloc": Packaged("libtcmalloc_minimal.so.4", "libtcmalloc-minimal4"),
+    "tbb": Packaged("libtbbmalloc_proxy.so.2", "libtbbmalloc2"),
 }
+
 
 @dataclass(frozen=True)
 class Built:
@@ -44,8 +46,9 @@ BUILT = {
     "masked": Built("libmasked.so", "the C library's, all signals masked around each call"),
 }
 
-# Whom compare takes when nobody is named, and all that can be.
-USUAL = ["glibc", *PACKAGED, "floor"]
+# Those that a user can choose; whom the micro suite takes when nobody is named; all that can be.
+PACKAGES = ["glibc", *PACKAGED]
+USUAL = [*PACKAGES, "floor"]
 PEERS = [*USUAL, *(name for name in BUILT if name not in USUAL)]
 
 # Whatever tunes an allocator, or loads another: each runs as its package builds it.

@@ -7,22 +7,29 @@ import statistics
 from dataclasses import dataclass
 from typing import Iterable, Optional
 
-from comparelib.allocators import BenchError
+from comparelib.allocators import PACKAGES, BenchError
 from comparelib.measure import Row
 
 SUBJECT = "uslub"
 
 # The bounds of --check.
-SLOWER = 1.05  # than jemalloc, in any pair row
+SLOWER = 1.05  # than the best peer, in any row
+MEAN = 0.9  # of every peer's time, over all rows
 SMALL = 1024  # bytes; larger pairs are not held against the floor
-FLOOR_MEAN = 1.3
+FLOOR_MEAN = 1.15
 FLOOR_WORST = 1.5
 LOCK_MEAN = 1.03  # small pairs, against the same build without its lock
 NESTED_WORST = 2.0  # a pair in a handler that found the class busy, against one that found it free
+MASKED_LEAST = 50  # times as fast as the same pair behind masked signals
 
-# With these among the peers --check judges all of the pair rows, or what the lock costs.
-CHECKED_PEERS = {"jemalloc", "floor"}
+# With these among the peers --check judges all rows, with the last one what the lock costs.
+FLOOR = "floor"
+MASKED = "masked"
+CHECKED_PEERS = {*PACKAGES, FLOOR, MASKED}
 LOCKLESS = "lockless"
+
+# Fewer page faults than one in so many operations are left out of the tables.
+FAULTS_SHOWN = 1000
 
 
 @dataclass(frozen=True)
@@ -136,21 +143,28 @@ class Verdict:
         return not self.failures
 
 
-def rows_to_check(rows: list[Row]) -> tuple[list[Row], list[Row]]:
-    """All pair rows, and those held against the floor; a check of nothing must not pass."""
-    pairs = [row for row in rows if row.name.startswith("pair/")]
-    small = [row for row in pairs if is_small_pair(row)]
-    if not pairs or not small:
+def rows_to_check(rows: list[Row]) -> list[Row]:
+    """Those held against the floor; a check of nothing must not pass."""
+    small = [row for row in rows if is_small_pair(row)]
+    if not small:
         raise BenchError("--check needs pair rows, small ones among them: the filter left none")
-    return pairs, small
+    return small
+
+
+def judged(rows: Iterable[Row]) -> list[Row]:
+    """Those that compare allocators."""
+    return [row for row in rows if group(row)]
 
 
 def check(rows: list[Row], peers: Iterable[str] = CHECKED_PEERS) -> Verdict:
-    pairs, small = rows_to_check(rows)
+    small = rows_to_check(rows)
     verdict = Verdict([], [], [], [])
     if CHECKED_PEERS <= set(peers):
-        check_pairs(verdict, pairs)
+        check_rows(verdict, judged(rows))
+        check_means(verdict, judged(rows))
         check_floor(verdict, small)
+        check_masked(verdict, rows)
+        note_faults(verdict, rows)
     if LOCKLESS in peers:
         check_lock(verdict, small)
     check_nested(verdict, rows)
@@ -163,21 +177,42 @@ def describe(row: Row, found: Ratio, peer: str) -> str:
     )
 
 
-def check_pairs(verdict: Verdict, pairs: list[Row]) -> None:
-    ratios = [(row, needed(row, "jemalloc")) for row in pairs]
-    slower = [describe(row, r, "jemalloc") for row, r in ratios if r.slower]
-    verdict.doubtful += [row for row, r in ratios if r.value > SLOWER >= r.low]
-    verdict.clear |= any(r.value > SLOWER and r.low > SLOWER for _, r in ratios)
-    verdict.suspects += [describe(row, r, "jemalloc") for row, r in ratios if r.suspect]
-    verdict.failures += [f"slower than jemalloc: {text}" for text in slower]
+def best_peer(row: Row) -> str:
+    """The fastest of the packaged ones."""
+    for peer in PACKAGES:
+        needed(row, peer)
+    return min(PACKAGES, key=lambda peer: statistics.median(row.times[peer]))
+
+
+def check_rows(verdict: Verdict, rows: list[Row]) -> None:
+    found = [(row, best_peer(row)) for row in rows]
+    ratios = [(row, peer, needed(row, peer)) for row, peer in found]
+    slower = [describe(row, r, peer) for row, peer, r in ratios if r.slower]
+    verdict.doubtful += [row for row, _, r in ratios if r.value > SLOWER >= r.low]
+    verdict.clear |= any(r.value > SLOWER and r.low > SLOWER for *_, r in ratios)
+    verdict.suspects += [describe(row, r, peer) for row, peer, r in ratios if r.suspect]
+    verdict.failures += [f"slower than the best peer: {text}" for text in slower]
     verdict.facts.append(
-        f"pairs against jemalloc: {len(pairs)} rows, {len(slower)} slower by more than "
+        f"against the best peer of each row: {len(rows)} rows, {len(slower)} slower by more than "
         f"{SLOWER - 1:.0%}, {len(verdict.suspects)} more where the rounds disagree"
     )
 
 
+def check_means(verdict: Verdict, rows: list[Row]) -> None:
+    for peer in PACKAGES:
+        mean = mean_ratio(rows, peer)
+        text = (
+            f"{mean.value:.3f} of {peer}'s time over {len(rows)} rows, by rounds "
+            f"{mean.low:.3f} to {mean.high:.3f} (bound {MEAN})"
+        )
+        verdict.facts.append(f"geometric mean: {text}")
+        if mean.value > MEAN:
+            verdict.failures.append(f"not ahead of {peer} by enough: {text}")
+            verdict.clear |= mean.low > MEAN
+
+
 def check_floor(verdict: Verdict, small: list[Row]) -> None:
-    ratios = [(row, needed(row, "floor")) for row in small]
+    ratios = [(row, needed(row, FLOOR)) for row in small]
     mean = statistics.geometric_mean([r.value for _, r in ratios])
     worst_row, worst = max(ratios, key=lambda pair: pair[1].value)
     verdict.facts.append(
@@ -214,6 +249,12 @@ def check_lock(verdict: Verdict, small: list[Row]) -> None:
         verdict.doubtful += [row for row in small if row not in verdict.doubtful]
 
 
+def doubt_process(verdict: Verdict, rows: list[Row], row: Row) -> None:
+    """All rows of a process, or their rounds would not match."""
+    verdict.doubtful += [other for other in rows if other.process == row.process
+                         and other not in verdict.doubtful]
+
+
 def check_nested(verdict: Verdict, rows: list[Row]) -> None:
     found = nested_ratios(rows)
     if not found:
@@ -231,9 +272,64 @@ def check_nested(verdict: Verdict, rows: list[Row]) -> None:
         )
         verdict.clear |= r.low > NESTED_WORST
         if r.low <= NESTED_WORST:
-            # All of a process, or their rounds would not match.
-            verdict.doubtful += [other for other in rows if other.process == row.process
-                                 and other not in verdict.doubtful]
+            doubt_process(verdict, rows, row)
+
+
+def masked_ratios(rows: list[Row]) -> list[tuple[Row, Ratio]]:
+    """Each row of an interrupted call, and uslub's time in it over that of a pair behind masked
+    signals, which is never interrupted: its row outside stands for all."""
+    return [
+        (row, ratio_of_times(row.times[SUBJECT], base.times[MASKED]))
+        for row, base, _ in nested_ratios(rows) if base.times.get(MASKED)
+    ]
+
+
+def check_masked(verdict: Verdict, rows: list[Row]) -> None:
+    found = masked_ratios(rows)
+    if not found:
+        if nested_ratios(rows):
+            raise BenchError("--check needs pairs behind masked signals, which were not measured")
+        return
+    worst_row, worst = max(found, key=lambda entry: entry[1].value)
+    verdict.facts.append(
+        f"interrupted pairs against masked signals: {len(found)} rows, at least "
+        f"{1 / worst.value:.0f} times as fast, in {worst_row.title} (bound {MASKED_LEAST})"
+    )
+    for row, r in found:
+        if r.value * MASKED_LEAST <= 1:
+            continue
+        verdict.failures.append(
+            f"less than {MASKED_LEAST} times as fast as masked signals: {row.title}, "
+            f"{1 / r.value:.0f} times, by rounds {1 / r.high:.0f} to {1 / r.low:.0f}"
+        )
+        verdict.clear |= r.low * MASKED_LEAST > 1
+        if r.low * MASKED_LEAST <= 1:
+            doubt_process(verdict, rows, row)
+
+
+def median_faults(row: Row) -> dict[str, float]:
+    """Page faults of an operation, by allocator."""
+    return {name: statistics.median(each) for name, each in row.faults.items() if each}
+
+
+def rows_with_faults(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if any(n * FAULTS_SHOWN >= 1 for n in median_faults(row).values())]
+
+
+def more_faults(row: Row) -> bool:
+    """Than the best of the packaged peers, by more than rounding and start-up explain."""
+    faults = median_faults(row)
+    best = min(faults.get(peer, math.inf) for peer in PACKAGES)
+    return faults.get(SUBJECT, 0) > best * SLOWER + 1 / FAULTS_SHOWN
+
+
+def note_faults(verdict: Verdict, rows: list[Row]) -> None:
+    some = rows_with_faults(judged(rows))
+    more = [row.title for row in some if more_faults(row)]
+    verdict.facts.append(
+        f"page faults: {len(some)} rows have any; in {len(more)} uslub has more than the best peer"
+        + (f": {', '.join(more)}" if more else "")
+    )
 
 
 def needed(row: Row, peer: str) -> Ratio:

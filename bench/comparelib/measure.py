@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Runs the benchmark binary: a process for every row, allocator and round."""
+"""Runs the benchmark binary: a process for every row, allocator and round.
+
+README.md and ROWS.md say what the rows are.
+"""
 
 import json
 import re
@@ -10,19 +13,39 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from comparelib.allocators import Allocator, BenchError
 
 # Far more than any row takes: a hang is to be reported, not waited for.
 PROCESS_TIMEOUT = 180
 
+# To so many bytes nested pairs are held against masked signals.
+MASKED_SIZES = 1024
+
+# For each object of a heap row: 16 in use, a header, the table, and some to spare.
+HEAP_BYTES = 56
+
+# What Google Benchmark adds to the name of a row.
+SUFFIXES = re.compile(
+    r"(/iterations:\d+)?(/repeats:\d+)?(/process_time)?(/real_time)?(/threads:\d+)?$"
+)
+
+
+class Figure(NamedTuple):
+    """Of one row, in one process."""
+
+    time: float  # ns per operation
+    faults: float  # pages per operation
+
 
 @dataclass
 class Row:
-    """One workload at one size, and what it took: ns per operation, a figure for each round."""
+    """One workload at one size, and what it took, by allocator: a figure for each round."""
 
     name: str
-    times: dict[str, list[float]] = field(default_factory=dict)
+    times: dict[str, list[float]] = field(default_factory=dict)  # ns per operation
+    faults: dict[str, list[float]] = field(default_factory=dict)  # pages per operation
 
     @property
     def threads(self) -> int:
@@ -32,7 +55,7 @@ class Row:
     @property
     def title(self) -> str:
         """The name without Google Benchmark's suffixes: pair/lifo/64, pair/lifo/64 x2."""
-        base = re.sub(r"(/real_time)?(/threads:\d+)?$", "", self.name)
+        base = SUFFIXES.sub("", self.name)
         return base if self.threads == 1 else f"{base} x{self.threads}"
 
     @property
@@ -42,10 +65,14 @@ class Row:
         return f"nested/{nested.group(1)}" if nested else self.name
 
     def is_for(self, allocator: Allocator) -> bool:
-        if self.name.startswith("nested/outside/"):
-            return allocator.any_context
+        if allocator.any_context and not allocator.interruptible:
+            # Slow, and here for this comparison alone.
+            found = re.fullmatch(r"nested/outside/(\d+)", self.name)
+            return bool(found) and int(found.group(1)) <= MASKED_SIZES
         if self.name.startswith("nested/"):
-            return allocator.any_context and allocator.interruptible
+            return allocator.any_context
+        if self.name.startswith("threads/"):
+            return not allocator.single_threaded
         return self.threads == 1 or not allocator.single_threaded
 
 
@@ -80,21 +107,46 @@ def run_binary(binary: Path, allocator: Allocator, arguments: list[str]) -> str:
     return done.stdout
 
 
-def list_rows(binary: Path, pattern: str) -> list[Row]:
+def memory_needed(row: Row) -> int:
+    """What an allocator and the harness may take for the objects of a heap row."""
+    found = re.match(r"heap/(\d+)", row.name)
+    return int(found.group(1)) * HEAP_BYTES if found else 0
+
+
+def memory_available() -> int:
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    return int(found.group(1)) * 1024 if found else 0
+
+
+def those_that_fit(rows: list[Row]) -> list[Row]:
+    """Without those for which the memory does not suffice, which are named."""
+    available = memory_available()
+    large = [row for row in rows if memory_needed(row) > available]
+    for row in large:
+        print(f"{row.title} is left out: it needs {memory_needed(row) / 2**30:.1f} GiB of memory, "
+              f"{available / 2**30:.1f} are available", file=sys.stderr)
+    return [row for row in rows if row not in large]
+
+
+def list_rows(binary: Path, pattern: str, full: bool = False) -> list[Row]:
+    """The rows that match; with @full also those that take long or need much memory."""
     bare = Allocator("glibc", None, "")
-    names = run_binary(binary, bare, ["--benchmark_list_tests"]).split()
-    return [Row(name) for name in names if re.search(pattern, name)]
+    arguments = ["--benchmark_list_tests", *(["--full"] if full else [])]
+    names = run_binary(binary, bare, arguments).split()
+    return those_that_fit([Row(name) for name in names if re.search(pattern, name)])
 
 
-def nanoseconds(output: str, row: Row, allocator: Allocator) -> float:
-    """The median of the repetitions in Google Benchmark's JSON, per operation and thread."""
+def read_figure(output: str, row: Row, allocator: Allocator) -> Figure:
+    """The medians of the repetitions in Google Benchmark's JSON, the time per thread."""
     try:
         result = json.loads(output)
         provider = result["context"]["malloc_provider"]
         runs = [b for b in result["benchmarks"]
                 if b["run_type"] == "iteration" and b["run_name"] == row.name]
         refused = [b["error_message"] for b in runs if b.get("error_occurred")]
-        rates = [b["items_per_second"] for b in runs if not b.get("error_occurred")]
+        done = [b for b in runs if not b.get("error_occurred")]
+        rates = [b["items_per_second"] for b in done]
+        faults = [b["faults"] / b["operations"] for b in done if b["operations"]]
     except (ValueError, KeyError) as error:
         raise BenchError(f"unexpected output of the benchmark: {error!r}") from error
     if not allocator.provides(provider):
@@ -103,23 +155,27 @@ def nanoseconds(output: str, row: Row, allocator: Allocator) -> float:
         raise BenchError(refused[0])
     if not rates or min(rates) <= 0:
         raise BenchError("the benchmark reported no operations")
-    return row.threads * 1e9 / statistics.median(rates)
+    time_taken = row.threads * 1e9 / statistics.median(rates)
+    return Figure(time_taken, statistics.median(faults) if faults else 0.0)
 
 
 def measure_once(
     binary: Path, rows: list[Row], allocator: Allocator, effort: Effort
-) -> list[float]:
+) -> list[Figure]:
     """A figure for each of the rows, in one process."""
     names = [row.name for row in rows]
+    # A pair behind masked signals takes long enough for one to do.
+    repetitions = effort.repetitions if allocator.interruptible else 1
     arguments = [
         f"--benchmark_filter=^({'|'.join(names)})$",
-        f"--benchmark_repetitions={effort.repetitions}",
+        f"--benchmark_repetitions={repetitions}",
         f"--benchmark_min_time={effort.seconds}",
         "--benchmark_format=json",
+        "--full",
     ]
     try:
         output = run_binary(binary, allocator, arguments)
-        return [nanoseconds(output, row, allocator) for row in rows]
+        return [read_figure(output, row, allocator) for row in rows]
     except BenchError as error:
         raise BenchError(f"row {' '.join(names)} under {allocator.name}: {error}") from error
 
@@ -153,7 +209,8 @@ def measure(binary: Path, rows: list[Row], allocators: list[Allocator], effort: 
                 own = [row for row in group if row.is_for(allocator)]
                 figures = measure_once(binary, own, allocator, effort)
                 for row, figure in zip(own, figures):
-                    row.times.setdefault(allocator.name, []).append(figure)
+                    row.times.setdefault(allocator.name, []).append(figure.time)
+                    row.faults.setdefault(allocator.name, []).append(figure.faults)
     show_progress(total, total, begin)
 
 

@@ -8,20 +8,24 @@ from typing import Any, Optional
 
 from comparelib.allocators import Allocator
 from comparelib.figures import (
+    MASKED,
     SLOWER,
     SUBJECT,
     Ratio,
     Verdict,
     by_group,
+    masked_ratios,
     mean_ratio,
+    median_faults,
     nested_ratios,
     ratio,
+    rows_with_faults,
 )
 from comparelib.measure import Effort, Row
 
 NAME_WIDTH = 24
 TIME_WIDTH = 10
-CELL_WIDTH = 20
+CELL_WIDTH = 21
 
 
 def compact(value: float) -> str:
@@ -57,7 +61,13 @@ def print_head(machine: dict[str, str], allocators: list[Allocator], effort: Eff
     )
 
 
+def in_columns(peers: list[str]) -> list[str]:
+    """Who takes part in more than the nested rows."""
+    return [peer for peer in peers if peer != MASKED]
+
+
 def print_table(rows: list[Row], peers: list[str]) -> None:
+    peers = in_columns(peers)
     print(
         "\nns: uslub's time for an operation, median of the rounds. Then uslub/peer: ratio of\n"
         "medians, and the least and greatest ratio of any round. Below 1 uslub is faster.\n"
@@ -74,6 +84,7 @@ def print_table(rows: list[Row], peers: list[str]) -> None:
 
 def print_means(rows: list[Row], peers: list[str]) -> None:
     groups = by_group(rows)
+    peers = in_columns(peers)
     if not groups:
         return
     print("\nGeometric means, and the least and greatest of any round")
@@ -90,6 +101,29 @@ def print_nested(rows: list[Row]) -> None:
     print("\nA pair in a handler that found the class busy, over one that interrupted neither")
     for row, _, r in found:
         print(f"{row.title:<{NAME_WIDTH}}{'':{TIME_WIDTH}}{cell(r):>{CELL_WIDTH}}".rstrip())
+    print_masked(rows)
+
+
+def print_masked(rows: list[Row]) -> None:
+    masked = masked_ratios(rows)
+    if masked:
+        print("\nHow many times as fast as a pair of the C library's behind masked signals")
+    for row, r in masked:
+        text = f"{1 / r.value:.0f}  {1 / r.high:.0f}..{1 / r.low:.0f}"
+        print(f"{row.title:<{NAME_WIDTH}}{'':{TIME_WIDTH}}{text:>{CELL_WIDTH}}")
+
+
+def print_faults(rows: list[Row], peers: list[str]) -> None:
+    found = rows_with_faults(rows)
+    if not found:
+        return
+    names = [SUBJECT, *in_columns(peers)]
+    print("\nPage faults per thousand operations, where anybody has one or more")
+    print(f"{'':<{NAME_WIDTH}}" + "".join(f"{name:>12}" for name in names))
+    for row in found:
+        faults = median_faults(row)
+        cells = (compact(1000 * faults[n]) if faults.get(n) is not None else "-" for n in names)
+        print(f"{row.title:<{NAME_WIDTH}}" + "".join(f"{cell:>12}" for cell in cells))
 
 
 def print_undecided(rows: list[Row], peers: list[str]) -> None:
@@ -124,6 +158,7 @@ def row_record(row: Row, peers: list[str]) -> dict[str, Any]:
         "name": row.name,
         "threads": row.threads,
         "nanoseconds": row.times,
+        "faults": row.faults,
         "median": {name: statistics.median(times) for name, times in row.times.items()},
         "ratios": {p: ratio_record(r) for p, r in ratios.items() if r},
     }
@@ -156,6 +191,7 @@ def write_json(
     peers = [a.name for a in allocators if a.name != SUBJECT]
     record = {
         "format": 1,
+        "suite": "micro",
         "machine": machine,
         "allocators": {
             a.name: {"library": str(a.library) if a.library else None, "version": a.version}
