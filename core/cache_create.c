@@ -7,7 +7,9 @@
  * of any cache, or at their end.
  */
 #include "kmem_cache.h"
+#include "aliases.h"
 #include "control_lock.h"
+#include "counters.h"
 #include "node.h"
 #include "report.h"
 #include "stats.h"
@@ -134,10 +136,12 @@ struct kmem_cache *cache_create(const struct cache_args *args)
 
 	control_lock(&slab_mutex);
 	s = find_mergeable(args, size);
-	if (s)
+	if (s) {
 		s->refcount++;
-	else
+		alias_add(s, args->name);
+	} else {
 		s = cache_new(args, size);
+	}
 	control_unlock(&slab_mutex);
 	return s;
 }
@@ -160,6 +164,8 @@ void cache_destroy(struct kmem_cache *s)
 	control_lock(&slab_mutex);
 	dropped = drop_reference(s);
 	if (dropped && !s->refcount) {
+		alias_remove_all(s);
+		cache_forget(s);
 		atomic_fetch_add_explicit(&nr_destroyed, 1, memory_order_release);
 		cache_shrink(s);
 		left = cache_has_objects(s);

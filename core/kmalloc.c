@@ -2,6 +2,7 @@
  * The slow paths of allocation by size, and the calls that have no fast path. Layer: kmalloc.
  */
 #include "kmalloc.h"
+#include "counters.h"
 #include "frame.h"
 #include "large.h"
 #include "report.h"
@@ -31,8 +32,12 @@ static void *class_alloc(unsigned int i, size_t align)
 	void *object;
 
 	for (i = first; t && i < NR_KMALLOC_CACHES; i = next_aligned(i + 1, align)) {
-		if (cache_try_alloc(t, &kmalloc_caches[i], &hold, &object))
+		if (cache_try_alloc(t, &kmalloc_caches[i], &hold, &object)) {
+			if (i != first)
+				cache_count(&kmalloc_caches[first], ALLOC_FALLBACK_BUCKET, 1);
 			return object;
+		}
+		cache_count(&kmalloc_caches[i], ALLOC_NESTED, 1);
 	}
 	return cache_alloc_shared(&kmalloc_caches[first]);
 }
@@ -70,6 +75,9 @@ static inline void *nested_alloc(unsigned int i)
 	local_lock(++c);
 	fo = __sheaf_pop(c);
 	local_unlock(t, c);
+	cache_count(&kmalloc_caches[i], ALLOC_NESTED, 1);
+	if (fo)
+		cache_count(&kmalloc_caches[i], ALLOC_FALLBACK_BUCKET, 1);
 	return fo;
 }
 

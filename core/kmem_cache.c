@@ -2,6 +2,7 @@
  * The slow paths of allocation and free in a cache. Layer: kmem_cache; see kmem_cache.h.
  */
 #include "kmem_cache.h"
+#include "counters.h"
 #include "fork_watch.h"
 #include "frame.h"
 #include "node.h"
@@ -104,6 +105,7 @@ void *cache_alloc_shared(struct kmem_cache *s)
 	struct slab *slab = shared_slab(s);
 	struct free_object *fo;
 
+	cache_count(s, ALLOC_SLOWPATH, 1);
 	if (!slab)
 		return NULL;
 	if (!__slab_take(slab, 1, &fo))
@@ -200,6 +202,7 @@ void slab_free(struct slab *slab, void *p)
 		return;
 	t = s->flags & CACHE_SHARED ? NULL : thread_current();
 	if (!t || !local_trylock(t, s, &hold)) {
+		cache_count(s, t ? FREE_NESTED : FREE_SLOWPATH, 1);
 		free_nested(slab, fo);
 		return;
 	}

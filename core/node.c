@@ -2,6 +2,7 @@
  * Partial slabs of a node. Layer: node. See node.h.
  */
 #include "node.h"
+#include "counters.h"
 #include "frame_stack.h"
 #include "slab.h"
 
@@ -11,15 +12,27 @@ void list_partial(struct kmem_cache_node *n, struct slab *slab)
 	atomic_fetch_add_explicit(&n->nr_partial, 1, memory_order_relaxed);
 }
 
+/* As many as the control files ask for: none, where nobody did. */
+static bool should_keep_empty(struct kmem_cache_node *n, const struct slab *slab)
+{
+	uint64_t most = atomic_load_explicit(&cache_knobs_of(slab->cache)->min_partial,
+					     memory_order_relaxed);
+	int32_t nr_partial = atomic_load_explicit(&n->nr_partial, memory_order_relaxed);
+
+	return unlikely(most != 0) && nr_partial >= 0 && (uint64_t)nr_partial < most;
+}
+
 void put_slab(struct kmem_cache_node *n, struct slab *slab)
 {
 	if (slab_is_full(slab) && __slab_release_full(slab))
 		return;
 	__slab_collect(slab);
-	if (slab->inuse == 0) {
+	if (slab->inuse == 0 && !should_keep_empty(n, slab)) {
 		discard_slab(slab);
 		return;
 	}
+	if (slab->inuse == 0)
+		atomic_fetch_add_explicit(&n->nr_empty, 1, memory_order_relaxed);
 	__slab_release_partial(slab);
 	list_partial(n, slab);
 }

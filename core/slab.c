@@ -3,6 +3,7 @@
  * and types.h for the states.
  */
 #include "slab.h"
+#include "counters.h"
 #include "frame.h"
 #include "reserve.h"
 
@@ -113,6 +114,7 @@ struct slab *new_slab(struct kmem_cache *s, struct thread *owner)
 	barrier();
 	slab->kind = FRAME_SLAB;
 	slab_set_state(slab, SLAB_OWNED);
+	cache_count(s, ALLOC_SLAB, 1);
 	return slab;
 }
 
@@ -124,6 +126,7 @@ void discard_slab(struct slab *slab)
 	slab_set_tails(slab, FRAME_NONE);
 	slab_set_owner(slab, NULL);
 	slab_set_state(slab, SLAB_FREE);
+	cache_count(slab->cache, FREE_SLAB, 1);
 	/* Release pairs with the acquire in cache_slot(): the cache is not looked at any more. */
 	atomic_fetch_sub_explicit(&slab->cache->nr_slabs, 1, memory_order_release);
 	if (slab->reserved)
@@ -238,7 +241,9 @@ racy_reader static bool will_be_empty(const struct slab *slab, union slab_remote
 enum free_result slab_free_remote(struct slab *slab, const struct free_chain *chain, bool may_adopt)
 {
 	union slab_remote old = remote_load(slab, memory_order_acquire), new;
-	uintptr_t object = (uintptr_t)free_object_start(slab->cache, chain->first);
+	/* Not from the slab later: it may be anybody's by then. */
+	const struct kmem_cache *s = slab->cache;
+	uintptr_t object = (uintptr_t)free_object_start(s, chain->first);
 	bool was_full, empty;
 	struct nowait w = {0};
 
@@ -256,6 +261,8 @@ enum free_result slab_free_remote(struct slab *slab, const struct free_chain *ch
 		new.head = (uint32_t)((object - slab->base) / MIN_ALIGN) + 1;
 		new.count = (uint16_t)(new.count + chain->count);
 	} while (!nowait(&w, remote_cas(slab, &old, new)));
+	if (!was_full || !may_adopt)
+		cache_count(s, FREE_REMOTE, chain->count);
 	if (!was_full)
 		return empty ? FREE_EMPTIED : FREE_PUSHED;
 	return may_adopt ? FREE_ADOPTED : FREE_LISTED;

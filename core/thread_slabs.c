@@ -10,6 +10,7 @@
  * slab is then nobody's, and whoever first frees into it owns it: a consumer comes to own the slabs that a
  * producer filled.
  */
+#include "counters.h"
 #include "list.h"
 #include "map.h"
 #include "node.h"
@@ -142,6 +143,7 @@ static struct slab *__next_slab(struct thread *t, struct kmem_cache *s)
 		return slab;
 	slab = get_partial(get_node(s));
 	if (slab) {
+		cache_count(s, ALLOC_FROM_PARTIAL, 1);
 		slab_set_owner(slab, t);
 		return slab;
 	}
@@ -177,6 +179,7 @@ static bool __refill_from(struct thread *t, struct kmem_cache *s, struct slab *s
 
 	if (n)
 		__give(t, s, n);
+	cache_count(s, ALLOC_FASTPATH, n);
 	return n != 0;
 }
 
@@ -185,6 +188,7 @@ bool __thread_refill(struct thread *t, struct kmem_cache *s)
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 
 	assert(local_lock_is_locked(t, c));
+	cache_count(s, ALLOC_SLOWPATH, 1);
 	if (unlikely(s->ctor))
 		local_lock_set_far(c);
 	c->stage = STAGE_MINE;
@@ -338,6 +342,8 @@ void __thread_flush_sheaf(struct thread *t, struct kmem_cache *s, struct free_ob
 	struct free_object *last;
 	uint32_t keep = 1;
 
+	cache_count(s, FREE_SLOWPATH, 1);
+	cache_count(s, FREE_FASTPATH, s->sheaf / 2U + 1);
 	__take_sheaf(t, s, fo);
 	for (last = fo; !freelist_is_end(s, last->next) && keep < s->sheaf / 2; keep++)
 		last = last->next;

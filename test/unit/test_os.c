@@ -108,6 +108,8 @@ static void refusals_leave_errno_alone(void **state)
 	assert_false(os_wipe_on_fork(NOWHERE, SIZE));
 	assert_false(os_is_readable(NOWHERE));
 	assert_true(os_is_resident(NOWHERE));
+	assert_int_equal(os_resident(NOWHERE, SIZE), 0);
+	os_huge_pages(NOWHERE, SIZE, true);
 	assert_false(os_unmap(NOWHERE, SIZE));
 	os_write(-1, "x", 1);
 	os_write(pipe_fds[1], "x", 1);
@@ -149,7 +151,10 @@ static void resident_is_what_was_touched(void **state)
 	assert_false(os_is_resident(p) || os_is_resident(p + 2 * page));
 	assert_true(os_purge(p, 3 * page));
 	assert_false(os_is_resident(p + page));
+	p[0] = p[2 * page] = 1;
+	assert_int_equal(os_resident(p, 3 * page), 2 * page);
 	os_unmap(p, 3 * page);
+	assert_int_equal(os_resident(NOWHERE, page), 0);
 	/* Unknown is resident: who asks goes the long way then. */
 	assert_true(os_is_resident(NOWHERE));
 }

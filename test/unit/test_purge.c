@@ -121,6 +121,49 @@ static void so_do_large_objects(void **state)
 	kmalloc_trim();
 }
 
+#define MANY_FRAMES 1600U
+
+static size_t resident_frames(char *const *frames)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < MANY_FRAMES; i++)
+		n += resident_pages(frames[i], os_page_size());
+	return n;
+}
+
+/* However much is idle, a poll gives back a MiB for each ms since the last one, and 16 MiB at most. */
+static void no_poll_takes_long(void **state)
+{
+	static char *frames[MANY_FRAMES];
+	uint64_t limit = now_ms() + 20000;
+	size_t before = MANY_FRAMES, now, most = 0;
+	bool zeroed;
+
+	(void)state;
+	for (uint32_t i = 0; i < MANY_FRAMES; i++) {
+		frames[i] = frame_alloc(1, 1, &zeroed);
+		assert_non_null(frames[i]);
+		frames[i][0] = 1;
+	}
+	for (uint32_t i = 0; i < MANY_FRAMES; i++)
+		frame_free(frames[i], 1);
+	while (before && now_ms() < limit) {
+		purge_poll();
+		now = resident_frames(frames);
+		assert_true(now <= before);
+		if (before - now > most)
+			most = before - now;
+		before = now;
+	}
+	assert_int_equal(before, 0);
+	/* Each piece is of a MiB, the last of them may go beyond. */
+	assert_true(most * FRAME_SIZE <= (size_t)17 << 20);
+	/* At the end of a sweep, the next one waits for its time. */
+	for (uint32_t i = 0; i < 10; i++)
+		purge_poll();
+}
+
 /* One round of the test below; false where the machine was too slow for it to say anything. */
 static bool claim_between_ticks(char *a)
 {
@@ -169,6 +212,7 @@ int main(void)
 		cmocka_unit_test(idle_frames_go_after_the_delay),
 		cmocka_unit_test(slow_paths_pace_it),
 		cmocka_unit_test(so_do_large_objects),
+		cmocka_unit_test(no_poll_takes_long),
 		cmocka_unit_test(frames_that_are_used_again_stay),
 		/* With these the next tick is far away. */
 		cmocka_unit_test(all_is_given_back_at_once),

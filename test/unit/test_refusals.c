@@ -219,6 +219,8 @@ static void without_anything(void *arg)
 	(void)arg;
 	fill(large, MIB);
 	fill(mapped, 40 * MIB);
+	/* With it comes what is accessible behind it. */
+	kfree(kmalloc(64));
 	refuse_kinds(~0U, 0);
 	while (n < 300000 && (small[n] = kmalloc(64)))
 		memcpy(small[n], &n, sizeof(n)), n++;

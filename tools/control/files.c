@@ -113,7 +113,8 @@ static int list_path(const struct control_peer *peer, const char *path, bool is_
 	} else if (error == ENOTDIR) {
 		error = client_ask(peer->dir, peer->pid, USLUB_CONTROL_STAT, path, NULL, &answer);
 		if (!error)
-			printf("%.*s%s\n", is_long ? 7 : 0, answer.data, path);
+			printf("%.*s%s%s\n", is_long ? 6 : 0, answer.data, is_long ? " " : "",
+			       path);
 	}
 	if (error)
 		return control_failed("ls", path, error);
@@ -167,21 +168,25 @@ int get_main(int argc, char **argv)
 	return fflush(stdout) ? control_failed("get", "stdout", errno) : status;
 }
 
-/* As echo writes it, or as it comes. One byte too many is enough to be refused. */
+/* As echo writes it, or as it comes; as much as one write takes. */
 static bool take_value(const char *value, char *buf, struct client_text *data)
 {
 	data->data = buf;
-	if (value) {
-		data->len = (size_t)snprintf(buf, USLUB_CONTROL_MAX_DATA + 2, "%s\n", value);
-		return true;
+	if (!value) {
+		data->len = fread(buf, 1, USLUB_CONTROL_MAX_DATA, stdin);
+		return !ferror(stdin);
 	}
-	data->len = fread(buf, 1, USLUB_CONTROL_MAX_DATA + 1, stdin);
-	return !ferror(stdin);
+	data->len = strlen(value) + 1;
+	if (data->len > USLUB_CONTROL_MAX_DATA)
+		data->len = USLUB_CONTROL_MAX_DATA;
+	memcpy(buf, value, data->len);
+	buf[data->len - 1] = '\n';
+	return true;
 }
 
 int set_main(int argc, char **argv)
 {
-	static char buf[USLUB_CONTROL_MAX_DATA + 2];
+	static char buf[USLUB_CONTROL_MAX_DATA];
 	struct client_text data, answer;
 	struct control_peer peer;
 	const char *path;

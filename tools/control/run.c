@@ -91,7 +91,7 @@ static void parse(int argc, char **argv, struct request *request)
 		} else if (c == 's') {
 			add_option(request, "stats:", "1");
 		} else if (c == 'o') {
-			add_option(request, optarg, "");
+			add_option(request, "", optarg);
 		} else if (c == 'l') {
 			request->library = optarg;
 		} else {

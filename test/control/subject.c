@@ -1,0 +1,208 @@
+/* A program that does what it is told on stdin, and says on stdout when it has: the one that the tests look at. */
+#include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static void **objects;
+static size_t nr_objects;
+static volatile sig_atomic_t signals_here, signals_elsewhere;
+static pid_t main_thread;
+
+static void sleep_ms(long ms)
+{
+	struct timespec time = {ms / 1000, ms % 1000 * 1000000L};
+
+	nanosleep(&time, NULL);
+}
+
+static void say(const char *what, long number)
+{
+	printf("%s %ld\n", what, number);
+	fflush(stdout);
+}
+
+static void hold(size_t n, size_t size)
+{
+	objects = calloc(n, sizeof(*objects));
+	for (nr_objects = 0; nr_objects < n; nr_objects++)
+		objects[nr_objects] = malloc(size);
+	say("held", (long)n);
+}
+
+static void release(void)
+{
+	while (nr_objects)
+		free(objects[--nr_objects]);
+	say("freed", 0);
+}
+
+/* Takes slow paths of malloc. */
+static void allocate(void)
+{
+	for (int i = 0; i < 200; i++)
+		(void)!malloc(100);
+}
+
+__attribute__((noreturn)) static void be_child(int allocates)
+{
+	if (allocates)
+		allocate();
+	for (;;)
+		pause();
+}
+
+static pid_t fork_by(const char *kind)
+{
+	if (strcmp(kind, "_Fork") == 0)
+		return _Fork();
+	if (strcmp(kind, "clone") == 0)
+		return (pid_t)syscall(SYS_clone, (long)SIGCHLD, 0L, 0L, 0L, 0L);
+	return fork();
+}
+
+static void make_child(const char *kind, int allocates)
+{
+	pid_t pid = fork_by(kind);
+
+	if (pid == 0)
+		be_child(allocates);
+	say("child", pid);
+}
+
+/* In the child memory is the parent's; it must not take the parent's place. */
+static void make_vfork_child(void)
+{
+	pid_t pid = vfork();
+
+	if (pid == 0) {
+		allocate();
+		sleep_ms(50);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	say("child", pid);
+}
+
+static void *from_thread(void *kind)
+{
+	make_child(kind, 1);
+	return NULL;
+}
+
+static void run_thread(void *(*fn)(void *), void *arg)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, fn, arg) || pthread_join(thread, NULL))
+		abort();
+}
+
+static void on_signal(int number)
+{
+	(void)number;
+	if ((pid_t)syscall(SYS_gettid) == main_thread)
+		signals_here++;
+	else
+		signals_elsewhere++;
+}
+
+static void take_signals(long n)
+{
+	signals_here = signals_elsewhere = 0;
+	signal(SIGUSR1, on_signal);
+	for (long i = 0; i < n; i++)
+		kill(getpid(), SIGUSR1);
+	say("signals", signals_here);
+	say("elsewhere", signals_elsewhere);
+}
+
+__attribute__((noreturn)) static void close_all(void)
+{
+	say("closing", 0);
+	for (int fd = 0; fd < 1024; fd++)
+		close(fd);
+	for (int i = 0; i < 100; i++) {
+		allocate();
+		sleep_ms(20);
+	}
+	exit(43);
+}
+
+static void make_cache(const char *name, size_t size)
+{
+	void *(*create)(const char *, size_t, size_t, unsigned int, void (*)(void *));
+	void *symbol = dlsym(RTLD_DEFAULT, "kmem_cache_create");
+
+	memcpy(&create, &symbol, sizeof(create));
+	say("cache", symbol && create(name, size, 0, 0, NULL) ? 0 : 1);
+}
+
+static void *sleep_then_say(void *arg)
+{
+	sleep_ms(300);
+	say("last", 0);
+	return arg;
+}
+
+static void leave_by_thread(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, sleep_then_say, NULL))
+		abort();
+	pthread_exit(NULL);
+}
+
+static void obey(char *line)
+{
+	char word[32] = "", arg[64] = "";
+	long number = 0;
+
+	line[strcspn(line, "\n")] = '\0';
+	if (sscanf(line, "%31s %63s %ld", word, arg, &number) < 1)
+		abort();
+	if (strcmp(word, "hold") == 0)
+		hold(strtoul(arg, NULL, 10), (size_t)number);
+	else if (strcmp(word, "free") == 0)
+		release();
+	else if (strcmp(word, "child") == 0 && strcmp(arg, "vfork") == 0)
+		make_vfork_child();
+	else if (strcmp(word, "child") == 0)
+		make_child(arg, (int)number);
+	else if (strcmp(word, "thread_child") == 0)
+		run_thread(from_thread, arg);
+	else if (strcmp(word, "signals") == 0)
+		take_signals(strtol(arg, NULL, 10));
+	else if (strcmp(word, "close_all") == 0)
+		close_all();
+	else if (strcmp(word, "setuid") == 0)
+		say("setuid", setuid((uid_t)strtoul(arg, NULL, 10)));
+	else if (strcmp(word, "cache") == 0)
+		make_cache(arg, (size_t)number);
+	else if (strcmp(word, "pthread_exit") == 0)
+		leave_by_thread();
+	else if (strcmp(word, "_exit") == 0)
+		_exit(44);
+	else
+		abort();
+}
+
+int main(void)
+{
+	char *line = NULL;
+	size_t size = 0;
+
+	main_thread = (pid_t)syscall(SYS_gettid);
+	say("ready", getpid());
+	while (getline(&line, &size, stdin) > 0)
+		obey(line);
+	free(line);
+	return 0;
+}

@@ -1,0 +1,478 @@
+/* The tree of control files: what is where, what it shows and stores, and what is refused. */
+#include "heap.h"
+
+#include <errno.h>
+
+#include "core/aliases.h"
+#include "core/control_snapshot.h"
+#include "core/control_tree.h"
+#include "core/counters.h"
+#include "core/os_file.h"
+
+static char text[1 << 18];
+
+typedef int (*reader)(const char *path, size_t len, struct control_out *out);
+
+static int read_by(reader fn, const char *path)
+{
+	struct control_out out = {text, sizeof(text) - 1, 0};
+	int error = fn(path, strlen(path), &out);
+
+	text[out.len] = '\0';
+	return error;
+}
+
+static const char *show(const char *path)
+{
+	assert_int_equal(read_by(control_show, path), 0);
+	return text;
+}
+
+static int store(const char *path, const char *value)
+{
+	return control_store(path, strlen(path), value, strlen(value));
+}
+
+/* Every directory and file from `path` on is as its parent lists it. Returns how many files there are. */
+static unsigned int walk(const char *path)
+{
+	char *list, *line, *rest, child[256];
+	unsigned int files = 0, mode;
+	char type, name[64];
+
+	assert_int_equal(read_by(control_list, path), 0);
+	list = rest = strdup(text);
+	while ((line = strsep(&rest, "\n")) && *line) {
+		assert_int_equal(sscanf(line, "%c %o %63s", &type, &mode, name), 3);
+		snprintf(child, sizeof(child), "%s%s%s", path, *path ? "/" : "", name);
+		assert_int_equal(read_by(control_stat, child), 0);
+		assert_int_equal(strncmp(text, line, 6), 0);
+		if (type == 'd') {
+			assert_int_equal(mode, 0555);
+			assert_int_equal(read_by(control_show, child), EISDIR);
+			assert_int_equal(store(child, "1"), EISDIR);
+			files += walk(child);
+			continue;
+		}
+		files++;
+		assert_int_equal(type, '-');
+		assert_int_equal(read_by(control_list, child), ENOTDIR);
+		assert_int_equal(read_by(control_show, child), mode & 0444 ? 0 : EACCES);
+		assert_int_equal(store(child, "nonsense"), mode & 0222 ? EINVAL : EACCES);
+	}
+	assert_true(line && !*line && !rest);
+	free(list);
+	return files;
+}
+
+static void every_entry_is_as_it_is_listed(void **state)
+{
+	unsigned int per_cache = 0;
+
+	(void)state;
+	for (const struct attribute *a = control_attributes; a->path; a++)
+		per_cache += strncmp(a->path, "kernel/slab/@/", 14) == 0;
+	assert_true(per_cache > 25);
+	assert_int_equal(walk("kernel"), per_cache * NR_KMALLOC_CACHES);
+	assert_int_equal(walk("devices"), 11);
+	assert_int_equal(walk("kernel/slab/kmalloc-64"), per_cache);
+	assert_int_equal(read_by(control_list, ""), 0);
+	assert_string_equal(text, "- 0400 slabinfo\nd 0555 devices\nd 0555 kernel\n");
+}
+
+static void what_is_not_there_is_not_found(void **state)
+{
+	static const char *const paths[] = {
+		"none",
+		"kernel/slab/kmalloc-65",
+		"kernel/slab/kmalloc-6",
+		"kernel/slab/kmalloc-64:0",
+		"kernel/slab/@",
+		"kernel/slab/kmalloc-64/none",
+		"kernel/slab/../slab",
+		"devices/system/node/node1",
+		"devices/system/node/node#",
+		"devices/system/node/node",
+		"devices/system/node/node00",
+		"devices/system/node/node+0",
+		"devices/system/node/node0\n",
+		"devices/system/node/node99999999999",
+		"devices/system/node/node1024/state",
+		"slabinf",
+		"slabinfo2",
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		assert_int_equal(read_by(control_stat, paths[i]), ENOENT);
+		assert_int_equal(read_by(control_list, paths[i]), ENOENT);
+		assert_int_equal(read_by(control_show, paths[i]), ENOENT);
+		assert_int_equal(store(paths[i], "1"), ENOENT);
+	}
+	assert_int_equal(read_by(control_stat, "slabinfo/x"), ENOTDIR);
+	assert_int_equal(read_by(control_show, "kernel/slab/kmalloc-64/order/x"), ENOTDIR);
+	assert_int_equal(read_by(control_stat, "//kernel//slab/"), 0);
+	assert_string_equal(text, "d 0555\n");
+}
+
+static void numbers_are_the_kernels(void **state)
+{
+	static const struct {
+		const char *text;
+		int error;
+		uint64_t value;
+	} all[] = {
+		{"0", 0, 0},
+		{"100\n", 0, 100},
+		{"+7", 0, 7},
+		{"18446744073709551615", 0, UINT64_MAX},
+		{"18446744073709551616", ERANGE, 0},
+		{"99999999999999999999999", ERANGE, 0},
+		{"", EINVAL, 0},
+		{"\n", EINVAL, 0},
+		{"+", EINVAL, 0},
+		{"-1", EINVAL, 0},
+		{"1 ", EINVAL, 0},
+		{" 1", EINVAL, 0},
+		{"1\n\n", EINVAL, 0},
+		{"0x10", EINVAL, 0},
+		{"99999999999999999999999x", EINVAL, 0},
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		uint64_t value;
+		int error = control_parse(all[i].text, strlen(all[i].text), &value);
+
+		assert_int_equal(error, all[i].error);
+		if (!error)
+			assert_int_equal(value, all[i].value);
+	}
+	assert_true(control_is_word("online\n", 7, "online"));
+	assert_false(control_is_word("online", 6, "onlin"));
+	assert_false(control_is_word("onlin", 5, "online"));
+}
+
+static void sets_are_lists(void **state)
+{
+	static const char *const lists[] = {"\n", "0\n", "0-1,3\n", "1,3,5-4095\n", "0-63,65\n"};
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		struct control_out out = {text, sizeof(text) - 1, 0};
+		struct id_set set = {.bits = {0}};
+
+		id_set_parse(&set, lists[i], strlen(lists[i]));
+		out_ids(&out, &set);
+		text[out.len] = '\0';
+		assert_string_equal(text, lists[i]);
+	}
+}
+
+static void one_node_is_online_and_stays_so(void **state)
+{
+	(void)state;
+	assert_string_equal(show("devices/system/node/possible"), "0\n");
+	assert_string_equal(show("devices/system/node/online"), "0\n");
+	assert_string_equal(show("devices/system/node/node0/state"), "online\n");
+	assert_string_equal(show("devices/system/node/node0/distance"), "10\n");
+	assert_int_equal(store("devices/system/node/node0/state", "online\n"), EINVAL);
+	assert_int_equal(store("devices/system/node/node0/state", "offline\n"), EBUSY);
+	assert_int_equal(store("devices/system/node/node0/state", "offlin"), EINVAL);
+	assert_int_equal(store("devices/system/node/probe", "1 64M\n"), ERANGE);
+	assert_int_equal(store("devices/system/node/probe", "1024 1"), ERANGE);
+	assert_int_equal(store("devices/system/node/probe", "0 1G"), EEXIST);
+	assert_int_equal(store("devices/system/node/probe", "1"), EINVAL);
+	assert_int_equal(store("devices/system/node/probe", "1 "), EINVAL);
+	assert_int_equal(store("devices/system/node/probe", " 1"), EINVAL);
+	assert_int_equal(store("devices/system/node/probe", "1 G"), EINVAL);
+	assert_int_equal(store("devices/system/node/probe", "1 99999999999999999999"), ERANGE);
+	assert_int_equal(store("devices/system/node/probe", "1 99999999999999999G"), ERANGE);
+}
+
+#define FILE_OF(name) "kernel/slab/kmalloc-192/" name
+
+static uint64_t figure(const char *path)
+{
+	unsigned long sum, node = 0;
+
+	if (sscanf(show(path), "%lu N0=%lu\n", &sum, &node) == 2)
+		assert_int_equal(sum, node);
+	else
+		assert_int_equal(sum, 0);
+	return sum;
+}
+
+static void figures_are_exact(void **state)
+{
+	static void *objects[2000];
+	struct kmem_cache *s = kmalloc_cache(192);
+	char expected[64];
+
+	(void)state;
+	assert_int_equal(figure(FILE_OF("objects")), 0);
+	for (unsigned int i = 0; i < 2000; i++) {
+		objects[i] = kmalloc(192);
+		if (i % 97 == 0)
+			assert_int_equal(figure(FILE_OF("objects")), i + 1);
+	}
+	assert_int_equal(figure(FILE_OF("slabs")), slabs_of(s));
+	assert_int_equal(figure(FILE_OF("cpu_slabs")), slabs_of(s));
+	assert_int_equal(figure(FILE_OF("total_objects")), slabs_of(s) * s->objects);
+	assert_int_equal(figure(FILE_OF("partial")), 0);
+	snprintf(expected, sizeof(expected), "%u\n", s->objects);
+	assert_string_equal(show(FILE_OF("objs_per_slab")), expected);
+	assert_string_equal(show(FILE_OF("object_size")), "192\n");
+	assert_string_equal(show(FILE_OF("align")), "64\n");
+	assert_string_equal(show(FILE_OF("aliases")), "0\n");
+	assert_string_equal(show(FILE_OF("ctor")), "");
+	thread_flush_all(current_thread);
+	assert_int_equal(figure(FILE_OF("cpu_slabs")), 0);
+	assert_int_equal(figure(FILE_OF("objects")), 2000);
+	assert_true(figure(FILE_OF("objects_partial")) <= 2000 % s->objects);
+	for (unsigned int i = 0; i < 2000; i++)
+		kfree(objects[i]);
+	assert_int_equal(figure(FILE_OF("objects")), 0);
+}
+
+static void empty_slabs_shrink_away(void **state)
+{
+	static void *objects[3000];
+
+	(void)state;
+	for (unsigned int i = 0; i < 3000; i++)
+		objects[i] = kmalloc(192);
+	thread_flush_all(current_thread);
+	/* Onto their slabs, which are the node's. */
+	for (unsigned int i = 0; i < 3000; i++)
+		slab_free_shared(virt_to_slab(objects[i]), objects[i]);
+	assert_int_equal(store(FILE_OF("shrink"), "0"), EINVAL);
+	assert_int_equal(store(FILE_OF("shrink"), "1\n"), 0);
+	assert_int_equal(figure(FILE_OF("slabs")), 0);
+	assert_string_equal(show(FILE_OF("shrink")), "");
+}
+
+/* A use after free: the words of free objects are changed. */
+static void damage_is_found(void **state)
+{
+	static struct free_object *objects[1000];
+	struct free_object is;
+	char probe;
+
+	(void)state;
+	skip_if(!os_copy_memory(&probe, text, 1), "the kernel copies no memory");
+	for (unsigned int i = 0; i < 1000; i++)
+		objects[i] = kmalloc(192);
+	assert_int_equal(store(FILE_OF("validate"), "1"), 0);
+	for (unsigned int i = 0; i < 1000; i += 2)
+		kfree(objects[i]);
+	assert_int_equal(store(FILE_OF("validate"), "1"), 0);
+	/* The sheaf has the last ones; this is on its slab's list. */
+	is = *objects[0];
+	objects[0]->next = (struct free_object *)0x4141;
+	assert_int_equal(store(FILE_OF("validate"), "1\n"), EINVAL);
+	*objects[0] = is;
+	assert_int_equal(store(FILE_OF("validate"), "1\n"), 0);
+	objects[0]->state.mark = 0;
+	assert_int_equal(store(FILE_OF("validate"), "1\n"), EINVAL);
+	*objects[0] = is;
+	objects[0]->next = objects[0];
+	assert_int_equal(store(FILE_OF("validate"), "1\n"), EINVAL);
+	*objects[0] = is;
+	virt_to_slab(objects[0])->inuse++;
+	assert_int_equal(store(FILE_OF("validate"), "1\n"), EINVAL);
+	virt_to_slab(objects[0])->inuse--;
+	assert_int_equal(store(FILE_OF("validate"), "1\n"), 0);
+	for (unsigned int i = 1; i < 1000; i += 2)
+		kfree(objects[i]);
+	thread_flush_all(current_thread);
+	assert_int_equal(store(FILE_OF("validate"), "1"), 0);
+}
+
+struct churner {
+	_Atomic bool *stop;
+	uint64_t seed;
+};
+
+static void *churn(void *arg)
+{
+	struct churner *me = arg;
+	void *objects[500] = {NULL};
+
+	while (!atomic_load(me->stop)) {
+		unsigned int i = (unsigned int)random_below(&me->seed, 500);
+
+		kfree(objects[i]);
+		objects[i] = kmalloc(192);
+		must(objects[i]);
+	}
+	for (unsigned int i = 0; i < 500; i++)
+		kfree(objects[i]);
+	return NULL;
+}
+
+/* Whatever the threads do: no damage is seen where there is none, and sums are sums. */
+static void a_busy_heap_reads_well(void **state)
+{
+	_Atomic bool stop = false;
+	struct churner churners[2] = {{&stop, 1}, {&stop, 2}};
+	pthread_t threads[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		must(!pthread_create(&threads[i], NULL, churn, &churners[i]));
+	for (uint64_t end = now_ms() + 500; now_ms() < end;) {
+		const struct cache_snapshot *all = snapshot_cache(kmalloc_cache(192));
+
+		assert_true(all->sum[FIGURE_OBJECTS] <= all->sum[FIGURE_TOTAL_OBJECTS]);
+		assert_true(all->sum[FIGURE_PARTIAL] + all->sum[FIGURE_CPU_SLABS] <=
+			    all->sum[FIGURE_SLABS]);
+		assert_true(all->sum[FIGURE_OBJECTS] <= 1000 + 2 * 128);
+		assert_int_equal(store(FILE_OF("validate"), "1"), 0);
+		assert_int_equal(read_by(control_show, "slabinfo"), 0);
+	}
+	atomic_store(&stop, true);
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+}
+
+static void knobs_hold_what_is_stored(void **state)
+{
+	(void)state;
+	assert_string_equal(show(FILE_OF("min_partial")), "0\n");
+	assert_int_equal(store(FILE_OF("min_partial"), "12\n"), 0);
+	assert_string_equal(show(FILE_OF("min_partial")), "12\n");
+	assert_int_equal(store(FILE_OF("min_partial"), "0"), 0);
+	assert_string_equal(show(FILE_OF("remote_node_defrag_ratio")), "100\n");
+	assert_int_equal(store(FILE_OF("remote_node_defrag_ratio"), "101"), ERANGE);
+	assert_int_equal(store(FILE_OF("remote_node_defrag_ratio"), "30"), 0);
+	assert_string_equal(show(FILE_OF("remote_node_defrag_ratio")), "30\n");
+	assert_string_equal(show("kernel/slab/kmalloc-64/remote_node_defrag_ratio"), "100\n");
+	assert_int_equal(store(FILE_OF("remote_node_defrag_ratio"), "100"), 0);
+}
+
+static void *count_three(void *arg)
+{
+	cache_count(kmalloc_cache(192), ALLOC_SLOWPATH, 3);
+	return arg;
+}
+
+static void events_are_summed_and_cleared(void **state)
+{
+	static char args[MAX_THREADS];
+
+	(void)state;
+	assert_string_equal(show(FILE_OF("alloc_slowpath")), "0\n");
+	cache_count(kmalloc_cache(192), ALLOC_SLOWPATH, 3);
+	assert_string_equal(show(FILE_OF("alloc_slowpath")), "0\n");
+	assert_true(counters_start());
+	run_threads(20, count_three, args, 1);
+	assert_int_equal(store(FILE_OF("alloc_slowpath"), "0"), 0);
+	run_threads(20, count_three, args, 1);
+	assert_string_equal(show(FILE_OF("alloc_slowpath")), "60\n");
+	assert_int_equal(store(FILE_OF("alloc_slowpath"), "1"), EINVAL);
+	assert_int_equal(store(FILE_OF("free_slowpath"), "0"), 0);
+	assert_string_equal(show(FILE_OF("alloc_slowpath")), "60\n");
+	cache_forget(kmalloc_cache(192));
+	assert_string_equal(show(FILE_OF("alloc_slowpath")), "0\n");
+}
+
+static void make_nothing(void *object)
+{
+	(void)object;
+}
+
+/* Names are made fit for files, and told apart. */
+static void caches_come_and_go(void **state)
+{
+	struct cache_args args = {"a/b\n", 100, 16, CACHE_NO_MERGE, make_nothing};
+	struct kmem_cache *s = cache_create(&args), *twin = cache_create(&args);
+
+	(void)state;
+	assert_int_equal(read_by(control_list, "kernel/slab"), 0);
+	assert_non_null(strstr(text, "\nd 0555 a!b!\n"));
+	assert_non_null(strstr(text, "\nd 0555 a!b!:1\n"));
+	assert_string_equal(show("kernel/slab/a!b!/object_size"), "100\n");
+	assert_string_equal(show("kernel/slab/a!b!:1/slab_size"), "128\n");
+	assert_int_equal(strncmp(show("kernel/slab/a!b!/ctor"), "0x", 2), 0);
+	cache_destroy(s);
+	assert_string_equal(show("kernel/slab/a!b!/slab_size"), "128\n");
+	assert_int_equal(read_by(control_stat, "kernel/slab/a!b!:1"), ENOENT);
+	cache_destroy(twin);
+	assert_int_equal(read_by(control_stat, "kernel/slab/a!b!"), ENOENT);
+	args.name = "..";
+	s = cache_create(&args);
+	assert_int_equal(read_by(control_stat, "kernel/slab/!./objects"), 0);
+	cache_destroy(s);
+}
+
+static void aliases_are_links(void **state)
+{
+	struct cache_args args = {"real", 5008, 16, 0, NULL};
+	struct kmem_cache *s = cache_create(&args);
+
+	(void)state;
+	alias_add(s, "other");
+	alias_add(s, "other");
+	alias_add(s, "real");
+	alias_add(s, "kmalloc-64");
+	assert_int_equal(read_by(control_list, "kernel/slab"), 0);
+	assert_non_null(strstr(text, "\nl 0777 other\n"));
+	assert_null(strstr(strstr(text, "\nl 0777 other\n") + 1, "\nl"));
+	assert_int_equal(read_by(control_stat, "kernel/slab/other"), 0);
+	assert_string_equal(text, "l 0777 real\n");
+	assert_int_equal(read_by(control_stat, "kernel/slab/other/order"), 0);
+	assert_string_equal(text, "- 0400\n");
+	assert_string_equal(show("kernel/slab/other/object_size"), "5008\n");
+	assert_int_equal(read_by(control_list, "kernel/slab/other"), 0);
+	alias_remove_all(s);
+	assert_int_equal(read_by(control_stat, "kernel/slab/other"), ENOENT);
+	for (unsigned int i = 0; i < NR_ALIASES + 10; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "alias %u", i);
+		alias_add(s, name);
+	}
+	assert_int_equal(read_by(control_stat, "kernel/slab/alias 511"), 0);
+	assert_int_equal(read_by(control_stat, "kernel/slab/alias 512"), ENOENT);
+	alias_remove_all(s);
+	cache_destroy(s);
+}
+
+/* The text ends where the buffer does, whatever is written. */
+static void answers_have_bounds(void **state)
+{
+	struct control_out out = {text, 100, 0};
+
+	(void)state;
+	memset(text, 'x', 200);
+	assert_int_equal(control_show("slabinfo", 8, &out), 0);
+	assert_int_equal(out.len, 100);
+	assert_int_equal(text[100], 'x');
+	out_right(&out, UINT64_MAX, 50);
+	out_left(&out, "word", 50);
+	assert_int_equal(out.len, 100);
+	assert_int_equal(text[100], 'x');
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_entry_is_as_it_is_listed),
+		cmocka_unit_test(what_is_not_there_is_not_found),
+		cmocka_unit_test(numbers_are_the_kernels),
+		cmocka_unit_test(sets_are_lists),
+		cmocka_unit_test(one_node_is_online_and_stays_so),
+		cmocka_unit_test(figures_are_exact),
+		cmocka_unit_test(empty_slabs_shrink_away),
+		cmocka_unit_test(damage_is_found),
+		cmocka_unit_test(a_busy_heap_reads_well),
+		cmocka_unit_test(knobs_hold_what_is_stored),
+		cmocka_unit_test(events_are_summed_and_cleared),
+		cmocka_unit_test(caches_come_and_go),
+		cmocka_unit_test(aliases_are_links),
+		cmocka_unit_test(answers_have_bounds),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

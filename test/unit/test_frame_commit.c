@@ -1,0 +1,131 @@
+/* Frames are made accessible in pieces, and a large heap that is filled asks for huge pages. */
+#include "unit.h"
+
+#include "core/bitmap.h"
+#include "core/frame.h"
+#include "core/options.h"
+
+#define MIB ((size_t)1 << 20)
+#define HUGE_FRAMES 32U
+
+static char *alloc(uint32_t n)
+{
+	bool zeroed;
+	char *addr = frame_alloc(n, 1, &zeroed);
+
+	must(addr);
+	return addr;
+}
+
+static bool is_accessible(const void *addr)
+{
+	struct section *sec = section_find((uintptr_t)addr);
+
+	return bitmap_test(sec->committed, frame_index(addr), 1, false);
+}
+
+/* Has the kernel been asked for huge pages there? The flags of the mapping, as it lists them. */
+static bool wants_huge_pages(const void *addr)
+{
+	FILE *file = fopen("/proc/self/smaps", "r");
+	char line[512];
+	bool inside = false, huge = false;
+	unsigned long start, end;
+
+	must(file);
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			inside = (uintptr_t)addr >= start && (uintptr_t)addr < end;
+		else if (inside && !strncmp(line, "VmFlags:", 8))
+			huge = strstr(line, " hg") != NULL;
+	}
+	fclose(file);
+	return huge;
+}
+
+/* Of the 2 MiB that a first touch could make resident at once, a small heap has no more than half. */
+static void check_small_heap(void *arg)
+{
+	char *first = alloc(1);
+
+	(void)arg;
+	must(is_accessible(first) && is_accessible(first + 15 * FRAME_SIZE));
+	must(!is_accessible(first + 16 * FRAME_SIZE));
+	for (uint32_t i = 1; i < 16; i++)
+		must(alloc(1) == first + i * FRAME_SIZE);
+	must(!is_accessible(first + 16 * FRAME_SIZE));
+	must(alloc(1) == first + 16 * FRAME_SIZE && is_accessible(first + 31 * FRAME_SIZE));
+	must(!wants_huge_pages(first));
+}
+
+/* Fills `percent` of each of so many frames; returns the last. */
+static char *fill_frames(uint32_t n, size_t percent)
+{
+	char *frame = NULL;
+
+	for (uint32_t i = 0; i < n; i++) {
+		frame = alloc(1);
+		memset(frame, 1, FRAME_SIZE * percent / 100);
+	}
+	return frame;
+}
+
+static void check_filled_heap(void *arg)
+{
+	char *first = alloc(1);
+	char *last = fill_frames((uint32_t)(160 * MIB / FRAME_SIZE), 100);
+
+	(void)arg;
+	must(wants_huge_pages(last));
+	must(!wants_huge_pages(first));
+	must(!wants_huge_pages(first + 32 * MIB));
+	/* Whole ones: what is asked for begins and ends with a huge page. */
+	must(is_accessible((char *)round_up((uintptr_t)last, HUGE_FRAMES * FRAME_SIZE) - 1));
+}
+
+/* What a huge page would add to what is in use is more than a tenth of it. */
+static void check_sparse_heap(void *arg)
+{
+	size_t percent = *(size_t *)arg;
+
+	must(!wants_huge_pages(fill_frames((uint32_t)(160 * MIB / FRAME_SIZE), percent)));
+}
+
+static void a_small_heap_grows_by_half_a_huge_page(void **state)
+{
+	(void)state;
+	run_good_child(check_small_heap, NULL);
+}
+
+static void a_large_heap_asks_for_huge_pages(void **state)
+{
+	(void)state;
+	skip_if(UNDER_EMULATOR, "the emulator's mappings are not ours");
+	skip_if(access("/sys/kernel/mm/transparent_hugepage", F_OK) != 0,
+		"this kernel has no huge pages");
+	run_good_child(check_filled_heap, NULL);
+}
+
+static void a_sparse_one_does_not(void **state)
+{
+	size_t sparse = 2, fairly = 75;
+
+	(void)state;
+	skip_if(UNDER_EMULATOR, "the emulator's mappings are not ours");
+	run_good_child(check_sparse_heap, &sparse);
+	run_good_child(check_sparse_heap, &fairly);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_small_heap_grows_by_half_a_huge_page),
+		cmocka_unit_test(a_large_heap_asks_for_huge_pages),
+		cmocka_unit_test(a_sparse_one_does_not),
+	};
+
+	options.purge_delay_ms = 3600000;
+	/* Asking is what is tested: that nothing is handed out unasked keeps the figures apart. */
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
