@@ -99,6 +99,20 @@ static const char *open_socket(struct service *s)
 	return NULL;
 }
 
+/* What a process left behind that was killed, or ended by _exit(). */
+static void remove_stale(const char *name)
+{
+	int64_t pid = 0;
+
+	for (const char *c = name; *c; c++) {
+		if (*c < '0' || *c > '9' || pid > INT32_MAX / 10 - 1)
+			return;
+		pid = pid * 10 + (*c - '0');
+	}
+	if (pid && !os_process_exists((int)pid))
+		os_remove_stale_socket(name);
+}
+
 static void follow_user(struct service *s)
 {
 	struct os_user now;
@@ -130,6 +144,8 @@ static void run(void *arg)
 		s->user = (struct os_user){.nr_groups = 0};
 	atomic_store(&s->state, s->failure ? STATE_FAILED : STATE_SERVING);
 	os_wake_word(&s->state);
+	if (!s->failure && !s->is_child)
+		os_each_entry(0, remove_stale);
 	while (!s->failure) {
 		control_server_turn(&s->server, next_turn(s));
 		follow_user(s);

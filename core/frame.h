@@ -82,9 +82,9 @@ static inline void *frame_address(struct section *sec, uint32_t index)
 
 /*
  * Gives free frames back to the kernel: those that have been free for the delay, when it is time. Called
- * on the slow paths of allocation and free.
+ * on the slow paths of allocation and free. Returns the time, os_clock_ms().
  */
-void purge_poll(void);
+uint64_t purge_poll(void);
 /* All of them, now. Returns the bytes given back. */
 size_t purge_all(void);
 

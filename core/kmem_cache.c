@@ -20,10 +20,12 @@ void cache_shrink_all(void)
 /* The sheaf is empty. With the lock free: some of it may take it. */
 static void before_refill(struct thread *t)
 {
-	purge_poll();
+	uint64_t now = purge_poll();
+
 	thread_check_fork(t);
 	fork_watch_poll();
 	thread_check_destroyed(t);
+	thread_poll_idle(t, now);
 }
 
 /* The lock is held. */
@@ -140,7 +142,7 @@ void slab_free_full(struct thread *t, struct kmem_cache *s, struct free_object *
 	local_hold(t, s, &hold);
 	__free(t, s, fo);
 	local_unlock(t, thread_cpu(t, s->cpu_offset));
-	purge_poll();
+	thread_poll_idle(t, purge_poll());
 }
 
 /* Onto the slab's remote list: the sheaf is held by a frame that this one interrupted, or there is none. */

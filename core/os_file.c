@@ -85,6 +85,30 @@ bool os_remove_at(int fd, const char *name)
 	return !os_is_error(os_syscall3(SYS_unlinkat, fd, (long)name, 0));
 }
 
+/* As the kernel writes it. */
+struct directory_entry {
+	uint64_t inode;
+	int64_t offset;
+	uint16_t size;
+	uint8_t type;
+	char name[];
+};
+
+void os_each_entry(int fd, void (*fn)(const char *name))
+{
+	_Alignas(struct directory_entry) char buf[2048];
+	long n;
+
+	while ((n = os_syscall3(SYS_getdents64, fd, (long)buf, sizeof(buf))) > 0) {
+		const struct directory_entry *entry;
+
+		for (long at = 0; at < n; at += entry->size) {
+			entry = (const struct directory_entry *)(buf + at);
+			fn(entry->name);
+		}
+	}
+}
+
 long os_read_file(const char *path, char *buf, size_t size)
 {
 	long fd = os_open(path, O_RDONLY), n, len = 0;
@@ -207,6 +231,11 @@ void os_wait_word(_Atomic uint32_t *word, uint32_t value, long ms)
 void os_wake_word(_Atomic uint32_t *word)
 {
 	os_syscall3(SYS_futex, (long)word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1);
+}
+
+bool os_process_exists(int pid)
+{
+	return os_syscall3(SYS_kill, pid, 0, 0) != -ESRCH;
 }
 
 void os_name_thread(const char *name)

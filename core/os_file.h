@@ -26,6 +26,8 @@ struct os_file_id {
 };
 struct os_file_id os_file_id(int fd, const char *name);
 bool os_remove_at(int fd, const char *name);
+/* Calls fn with the name of each entry of the directory. */
+void os_each_entry(int fd, void (*fn)(const char *name));
 /* The whole file, up to `size` bytes; below 0: it can't be read. */
 long os_read_file(const char *path, char *buf, size_t size);
 
@@ -53,6 +55,8 @@ bool os_poll(struct os_poll *polls, uint32_t n, int32_t ms);
 void os_wait_word(_Atomic uint32_t *word, uint32_t value, long ms);
 void os_wake_word(_Atomic uint32_t *word);
 
+/* Is there a process of that number, be it another user's? */
+bool os_process_exists(int pid);
 void os_name_thread(const char *name);
 /* Copies memory of this process that may not be there. */
 bool os_copy_memory(void *to, const void *from, size_t size);

@@ -144,20 +144,21 @@ static noinline void sweep_on(uint64_t now)
 	}
 }
 
-void purge_poll(void)
+uint64_t purge_poll(void)
 {
 	uint64_t now = os_clock_ms();
 	uint64_t due = atomic_load_explicit(&sweep.next_tick, memory_order_relaxed);
 	bool under_way = atomic_load_explicit(&sweep.at, memory_order_relaxed) != 0;
 
 	if (likely(now < due && !under_way))
-		return;
+		return now;
 	if (!under_way) {
 		if (!atomic_compare_exchange_strong_explicit(
 			    &sweep.next_tick, &due, now + options.purge_delay_ms / 2 + 1,
 			    memory_order_relaxed, memory_order_relaxed))
-			return;
+			return now;
 		atomic_store_explicit(&sweep.at, 1, memory_order_relaxed);
 	}
 	sweep_on(now);
+	return now;
 }

@@ -45,6 +45,9 @@ void thread_check_fork(struct thread *t);
 /* Flushes the caches that were destroyed since the thread last looked. */
 void thread_check_destroyed(struct thread *t);
 
+/* Now and then: flushes the caches that the thread has not used for a while. `now`: os_clock_ms(). */
+void thread_poll_idle(struct thread *t, uint64_t now);
+
 /* Flushes every cache whose lock is free. */
 void thread_flush_all(struct thread *t);
 /* Is the object in any thread's sheaf, or on its way out of one? For reports: it looks at all threads. */

@@ -228,6 +228,7 @@ struct kmem_cache_cpu {
 	struct slab *slab; /* under local_lock; the sheaf is filled from it; slab_none: none */
 	uint16_t nr_empty; /* under local_lock; partial slabs with no object in use */
 	uint8_t stage;	   /* under local_lock; enum cpu_stage */
+	uint32_t idle;	   /* owner; of the sheaf as it was at the last look: thread_idle.c */
 };
 
 /* The slow path's part. All under the local_lock; the lists are circular and go through slab->next. */
@@ -268,6 +269,8 @@ struct thread {
 	uint32_t hooked;       /* owner; HOOK_DONE: thread_exit() will be called */
 	uint32_t destroyed_seen; /* owner; destroyed caches that it has flushed, as counted */
 	uint32_t sightings;	 /* owner; of held locks */
+	uint32_t idle_next;	 /* owner; index of the cache that is looked at next */
+	uint64_t idle_due;	 /* owner; ms; when all caches are looked at again */
 	uint32_t large_frees;	 /* owner; how many */
 
 	struct kmem_cache_cpu cpu[NR_KMALLOC_CACHES] cacheline_aligned;

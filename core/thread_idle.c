@@ -1,0 +1,51 @@
+/*
+ * Caches that a thread has left alone: it gives up what it holds of them, for objects in a sheaf keep whole
+ * slabs from going back. Layer: thread; see thread.h.
+ *
+ * No thread of its own: every half purge_delay the slow paths of allocation look at all caches once, a few
+ * in each call, and flush those whose sheaf has not moved since the last look. What a thread holds that
+ * allocates nothing at all stays with it.
+ */
+#include "caches.h"
+#include "options.h"
+#include "slab.h"
+#include "thread.h"
+
+/* A flush costs some microseconds: no call is to pay for many. */
+#define CACHES_AT_ONCE 2U
+
+/*
+ * What tells that the sheaf has moved, by the pointer alone; a chance in 2^32 that it doesn't costs a refill.
+ * 0: it is empty, as it always is when a cache in use comes by.
+ */
+static uint32_t sheaf_print(const struct kmem_cache_cpu *c, const struct kmem_cache *s)
+{
+	if (freelist_is_end(s, c->freelist))
+		return 0;
+	return (uint32_t)((uintptr_t)c->freelist / MIN_ALIGN);
+}
+
+static void flush_if_idle(struct thread *t, struct kmem_cache *s)
+{
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+	uint32_t print = sheaf_print(c, s);
+
+	if (print && print == c->idle)
+		thread_flush(t, s);
+	else
+		c->idle = print;
+}
+
+void thread_poll_idle(struct thread *t, uint64_t now)
+{
+	struct kmem_cache *s;
+
+	if (now >= t->idle_due) {
+		t->idle_due = now + options.purge_delay_ms / 2 + 1;
+		t->idle_next = 0;
+	}
+	for (uint32_t i = 0; i < CACHES_AT_ONCE && (s = cache_by_index(t->idle_next)); i++) {
+		t->idle_next++;
+		flush_if_idle(t, s);
+	}
+}
