@@ -35,8 +35,8 @@ struct kmem_cache kmalloc_caches[NR_KMALLOC_CACHES] = {
 static_assert(CLASS_SIZE(NR_SIZE_CLASSES - 1) == KMALLOC_MAX_SIZE, "the last class");
 
 struct kmem_cache user_caches[NR_USER_CACHES];
-_Atomic uint32_t nr_user_caches;
-_Atomic uint32_t nr_destroyed;
+early_data _Atomic uint32_t nr_user_caches;
+early_data _Atomic uint32_t nr_destroyed;
 
 #define CLASS(i) [i] = offsetof(struct thread, cpu[CLASS_OF((i)*16)])
 #define CLASS8(i)                                                                       \

@@ -113,14 +113,15 @@ static void remove_stale(const char *name)
 		os_remove_stale_socket(name);
 }
 
-static void follow_user(struct service *s)
+/* False: it can't, and must not go on with rights that the program has given up. */
+static bool follow_user(struct service *s)
 {
 	struct os_user now;
 
 	if (!os_user_is_privileged(&s->user) || !os_user_read(&now) || os_user_is(&now, &s->user))
-		return;
-	os_user_become(&now);
+		return true;
 	s->user = now;
+	return os_user_become(&now);
 }
 
 static int32_t next_turn(const struct service *s)
@@ -146,10 +147,11 @@ static void run(void *arg)
 	os_wake_word(&s->state);
 	if (!s->failure && !s->is_child)
 		os_each_entry(0, remove_stale);
-	while (!s->failure) {
+	if (s->failure)
+		return;
+	do
 		control_server_turn(&s->server, next_turn(s));
-		follow_user(s);
-	}
+	while (follow_user(s));
 }
 
 /*

@@ -14,8 +14,8 @@
 /* Of RLIMIT_AS, so that the program's own mappings find room beside the heap. */
 #define RESERVE_LIMIT_SHARE 16
 
-static struct {
-	_Atomic(struct section *) sections[MAX_HEAP_SECTIONS];
+static _Atomic(struct section *) heap_sections[MAX_HEAP_SECTIONS];
+static early_data struct {
 	_Atomic uint32_t nr_sections;
 	_Atomic size_t reserved;  /* bytes */
 	_Atomic uintptr_t lowest; /* hint: where the last reservation begins */
@@ -35,7 +35,7 @@ struct section *frame_section(uint32_t nr)
 
 	if (nr >= end || nr >= MAX_HEAP_SECTIONS)
 		return NULL;
-	return atomic_load_explicit(&heap.sections[nr], memory_order_acquire);
+	return atomic_load_explicit(&heap_sections[nr], memory_order_acquire);
 }
 
 /*
@@ -48,7 +48,7 @@ static bool section_list(struct section *sec)
 		struct section *old = NULL;
 		uint32_t count = nr;
 		bool mine = atomic_compare_exchange_strong_explicit(
-			&heap.sections[nr], &old, sec, memory_order_release, memory_order_relaxed);
+			&heap_sections[nr], &old, sec, memory_order_release, memory_order_relaxed);
 
 		/* Release pairs with the acquire in frame_section(). */
 		atomic_compare_exchange_strong_explicit(&heap.nr_sections, &count, nr + 1,
@@ -150,10 +150,18 @@ static size_t reserve_size(void)
 	return size & ~(FRAME_SIZE - 1);
 }
 
+/* Where a reservation should end: below the last one, or for a first whole section, below that of this library. */
+static uintptr_t reserve_below(size_t size)
+{
+	uintptr_t lowest = atomic_load_explicit(&heap.lowest, memory_order_relaxed);
+
+	return lowest || size != SECTION_SIZE ? lowest : (uintptr_t)&heap & ~(SECTION_SIZE - 1);
+}
+
 /* Reserves `size` bytes, if possible right below the last piece, so that runs may span both. */
 static uintptr_t reserve_piece(size_t size)
 {
-	uintptr_t start = atomic_load_explicit(&heap.lowest, memory_order_relaxed) - size;
+	uintptr_t start = reserve_below(size) - size;
 	size_t align = size == SECTION_SIZE ? SECTION_SIZE : FRAME_SIZE, head;
 	char *map;
 

@@ -18,7 +18,7 @@
 #define SAMPLE_FRAMES 4U
 #define SAMPLE_STEP 43U
 
-static _Atomic size_t committed; /* bytes; counted after the fact: a hint */
+static early_data _Atomic size_t committed; /* bytes; counted after the fact: a hint */
 
 static bool heap_is_large(void)
 {

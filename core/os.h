@@ -22,6 +22,12 @@
 #error "uslub knows x86-64 and aarch64"
 #endif
 
+/*
+ * For small variables that every process touches when it starts: among other data, which is touched anyway. Each of
+ * them could cost a page in .bss.
+ */
+#define early_data __attribute__((section(".data")))
+
 /* Address space without access and without a charge against the commit limit. */
 void *os_reserve(size_t size);
 /* The same at a given address; false where something else is mapped there. */

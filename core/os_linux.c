@@ -118,7 +118,7 @@ bool os_is_readable(const void *addr)
 }
 
 static _Thread_local char stack_local __attribute__((tls_model("initial-exec")));
-static const char *first_local;
+static early_data const char *first_local;
 
 void os_thread_stack_init(void)
 {
@@ -196,10 +196,10 @@ uint64_t os_clock_ms(void)
  * One pthread key. Whoever needs it first makes it; of two who do so at once, one gives its key back.
  * 0 is "none yet": keys are stored plus one.
  */
-static _Atomic unsigned int exit_key;
+static early_data _Atomic unsigned int exit_key;
 
 /* What runs at the end, with its argument; the key's value is the argument. */
-static void (*_Atomic exit_fn)(void *);
+static early_data void (*_Atomic exit_fn)(void *);
 
 /* glibc runs destructors in rounds while values are set: wait for the second, the program's have run. */
 static void exit_second_round(void *arg)

@@ -23,7 +23,7 @@
 #define SECTION_PIECES (SECTION_FRAMES / PIECE_FRAMES)
 #define NO_PIECE UINT64_MAX
 
-static struct {
+static early_data struct {
 	_Atomic uint64_t next_tick; /* ms; CAS: the winner begins a sweep; 0: not started */
 	_Atomic uint64_t at; /* CAS; the next piece, counted from 1 over all sections; 0: over */
 	_Atomic uint64_t polled; /* ms; of the last piece */

@@ -300,8 +300,11 @@ void slab_acquire_partial(struct slab *slab)
 
 racy_reader bool may_be_free_object(const struct kmem_cache *s, const struct free_object *fo)
 {
-	const struct slab *slab = slab_of(fo);
+	const struct slab *slab = virt_to_slab(fo);
 
+	/* As slab_of(), which ThreadSanitizer looks at. */
+	if (slab->kind == FRAME_TAIL)
+		slab -= slab->nr_frames;
 	return (uintptr_t)fo >> OS_ADDRESS_BITS == 0 && slab->kind == FRAME_SLAB &&
 	       slab->cache == s && os_is_readable(fo);
 }

@@ -24,8 +24,8 @@ struct thread thread_fresh;
 struct thread thread_gone;
 _Thread_local struct thread *current_thread = &thread_fresh;
 
-static struct frame_stack ended;
-static _Atomic(struct thread *) all_threads;
+static early_data struct frame_stack ended;
+static early_data _Atomic(struct thread *) all_threads;
 
 /* What the kernel wipes in the child of a fork. */
 struct fork_page {
@@ -33,7 +33,7 @@ struct fork_page {
 		taken_over; /* 0: the parent's threads' records are to be flushed; -pid: under way; 1: done */
 	_Atomic int pid; /* the process that claimed a record since; 0: none */
 };
-static _Atomic(struct fork_page *) fork_page;
+static early_data _Atomic(struct fork_page *) fork_page;
 
 static void fork_page_create(void)
 {

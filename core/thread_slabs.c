@@ -32,7 +32,7 @@ static void count_owned(struct thread *t, int32_t frames)
 }
 
 /* Set once. */
-static _Atomic bool have_company;
+static early_data _Atomic bool have_company;
 
 void thread_note_company(void)
 {

@@ -164,16 +164,17 @@ static_assert(offsetof(struct slab, remote) == 64, "remote frees must not share 
  */
 struct section {
 	struct slab slabs[SECTION_FRAMES];
-	_Atomic uint64_t used[SECTION_WORDS];	   /* CAS: whoever sets a bit holds the frame */
-	_Atomic uint64_t reserved[SECTION_WORDS];  /* address space of ours; holder clears */
-	_Atomic uint64_t committed[SECTION_WORDS]; /* readable and writable; holder clears */
-	_Atomic uint64_t dirty[SECTION_WORDS];	   /* holder; may be resident and not zero */
-	_Atomic uint64_t aged[SECTION_WORDS];	   /* free and dirty at the last tick of purge */
+	_Atomic uint64_t used[SECTION_WORDS];	  /* CAS: whoever sets a bit holds the frame */
+	_Atomic uint64_t reserved[SECTION_WORDS]; /* address space of ours; holder clears */
+	/* Here a page begins; that of the first frames of what follows is touched when the section is made. */
 	_Atomic uint32_t
 		run_from[SECTION_ORDERS]; /* hints: no run of 2^i free frames begins below */
 	_Atomic uint32_t run_top;	  /* hint: none of run_from is above */
 	_Atomic uint32_t first_free;	  /* hint: no free frame lies below */
 	uintptr_t base;			  /* const */
+	_Atomic uint64_t committed[SECTION_WORDS]; /* readable and writable; holder clears */
+	_Atomic uint64_t dirty[SECTION_WORDS];	   /* holder; may be resident and not zero */
+	_Atomic uint64_t aged[SECTION_WORDS];	   /* free and dirty at the last tick of purge */
 };
 
 /* A lock-free stack of frames, linked through slab->link: top's frame number and a generation. */

@@ -19,7 +19,7 @@
 #define CHUNK_FLAGS 7UL
 #define CHUNK_MIN 32UL
 
-static struct {
+static early_data struct {
 	void (*free)(void *);
 	void *(*realloc)(void *, size_t);
 	size_t (*usable_size)(void *);

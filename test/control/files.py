@@ -4,7 +4,8 @@
 import errno
 import re
 
-from peer import LIST, READ, STAT, WRITE, Subject, check, name_of, os, request, run_cases, tool
+from peer import (LIST, READ, STAT, WRITE, Subject, check, harness, name_of, os, request, run_cases,
+                  tool)
 
 NODE = "devices/system/node"
 CACHE = "kernel/slab/kmalloc-2048"
@@ -165,5 +166,42 @@ def counters(args, path):
         check(counted("free_slab") == 0 and counted("free_slowpath") > 0, "cleared")
 
 
+def shape(text):
+    """What a figure may be: with what nodes have of it, which the kernel leaves out where there is none."""
+    text = re.sub(r" C\d+=\d+", "", text)
+    text = re.sub(r" N\d+=\d+", "", text)
+    return re.sub(r"\d+", "0", text)
+
+
+def like_the_kernel(args, path):
+    """This machine's own files of these names look the same, and have the same modes."""
+    compared = []
+    with Subject(args, path) as subject:
+        for theirs, ours in (("/sys/kernel/slab/kmalloc-64", "kernel/slab/kmalloc-64"),
+                             ("/sys/devices/system/node", NODE),
+                             ("/sys/devices/system/node/node0", f"{NODE}/node0")):
+            error, text = subject.ask(LIST, ours)
+            check(error == 0, ours)
+            for kind, mode, name in (line.split(" ", 2) for line in text.splitlines()):
+                file = f"{theirs}/{name}"
+                if kind != "-" or not os.access(file, os.R_OK):
+                    continue
+                with open(file, encoding="utf-8") as stream:
+                    kernel = stream.read()
+                mine = subject.show(f"{ours}/{name}")
+                if name == "meminfo":
+                    kernel, mine = (set(re.findall(r"^(Node \d+ )\w+(:) *\d+( kB)$", text, re.M))
+                                    for text in (kernel, mine))
+                    check(kernel == mine, f"meminfo: {mine}")
+                elif not name.startswith("has_") and name not in ("online", "possible", "cpulist",
+                                                                  "distance"):
+                    check(shape(kernel) == shape(mine), f"{file}: {kernel!r}, ours: {mine!r}")
+                check((os.stat(file).st_mode ^ int(mode, 8)) & 0o700 == 0, f"{file}: ours is {mode}")
+                compared.append(name)
+    if not compared:
+        harness.skip("this machine shows nobody its slabs and nodes")
+    print(f"like the kernel's: {' '.join(compared)}")
+
+
 if __name__ == "__main__":
-    run_cases(__doc__, [formats, stores, listings, order, aliases, counters])
+    run_cases(__doc__, [formats, stores, listings, order, aliases, counters, like_the_kernel])

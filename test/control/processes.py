@@ -3,6 +3,7 @@
 
 import ctypes
 import errno
+import socket
 import stat
 import struct
 import sys
@@ -87,6 +88,15 @@ def stale(args, path):
         check(status == 44 and subject.socket().is_socket(), "it stays behind")
         done = tool(args, "ls", "--dir", path)
         check(done == (0, "", "") and not subject.socket().exists(), f"uslub ls: {done}")
+    names = [Path(path) / name for name in ("999999999", "1", "0", "file", "99999999999999")]
+    for name in names:
+        with socket.socket(socket.AF_UNIX) as old:
+            old.bind(str(name))
+    with Subject(args, path):
+        wait_for(lambda: not names[0].exists(), "the next process does not remove it")
+        check([name.exists() for name in names] == [False] + [True] * 4, "others were removed")
+    for name in names[1:]:
+        name.unlink()
     code = ("import os, socket, sys\n"
             "s = socket.socket(socket.AF_UNIX)\n"
             "s.bind(sys.argv[1] + '/' + str(os.getpid()))\n"

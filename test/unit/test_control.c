@@ -235,6 +235,37 @@ static void figures_are_exact(void **state)
 	assert_int_equal(figure(FILE_OF("objects")), 0);
 }
 
+static unsigned long kib_of(const char *what)
+{
+	const char *at = strstr(text, what);
+
+	assert_non_null(at);
+	return strtoul(at + strlen(what), NULL, 10);
+}
+
+/* The nodes' sums are the heap's. */
+static void memory_is_the_heaps(void **state)
+{
+	void *small = kmalloc(192), *run = kmalloc(1 << 20), *mapped = kmalloc((size_t)64 << 20);
+	struct heap_stats heap;
+
+	(void)state;
+	assert_true(small && run && mapped);
+	kfree(kmalloc(300000));
+	heap_stats(&heap, NULL);
+	show("devices/system/node/node0/meminfo");
+	assert_int_equal(kib_of(" Slab:"), (heap.small_used + heap.small_free) >> 10);
+	assert_int_equal(kib_of(" AnonPages:"), (heap.run_bytes + heap.mapped_bytes) >> 10);
+	assert_int_equal(kib_of(" KernelStack:"), heap.threads * FRAME_SIZE >> 10);
+	assert_int_equal(kib_of(" Inactive:"), heap.free_frames * FRAME_SIZE >> 10);
+	assert_int_equal(kib_of(" MemUsed:"),
+			 kib_of(" Slab:") + kib_of(" AnonPages:") + kib_of(" KernelStack:"));
+	assert_int_equal(kib_of(" MemTotal:"), kib_of(" MemUsed:") + kib_of(" MemFree:"));
+	kfree(small);
+	kfree(run);
+	kfree(mapped);
+}
+
 static void empty_slabs_shrink_away(void **state)
 {
 	static void *objects[3000];
@@ -464,6 +495,7 @@ int main(void)
 		cmocka_unit_test(sets_are_lists),
 		cmocka_unit_test(one_node_is_online_and_stays_so),
 		cmocka_unit_test(figures_are_exact),
+		cmocka_unit_test(memory_is_the_heaps),
 		cmocka_unit_test(empty_slabs_shrink_away),
 		cmocka_unit_test(damage_is_found),
 		cmocka_unit_test(a_busy_heap_reads_well),
