@@ -174,14 +174,18 @@ static void free_unknown(struct slab *slab, void *p)
 
 void kfree_slow(void *p)
 {
-	struct slab *slab = object_slab(p);
+	struct slab *slab;
 
+	/* Some programs free nothing far more often than something. */
+	if (!p)
+		return;
+	slab = object_slab(p);
 	if (slab->kind == FRAME_SLAB) {
 		slab_free(slab, p);
 	} else if (is_large(slab) && slab->base == (uintptr_t)p) {
 		large_free(slab);
 		large_poll();
-	} else if (p) {
+	} else {
 		free_unknown(slab, p);
 	}
 }

@@ -103,8 +103,10 @@ def launch(
     probe: Optional[Path],
 ) -> subprocess.Popen:
     user = f"{box.user[0]}:{box.user[1]}" if box.user else "-"
-    head = [space.launcher, box.run.parent / "report", preload_of(program, allocator), user,
+    report = box.run.parent / "report"
+    head = [space.launcher, report, preload_of(program, allocator), user,
             probe / "ld" if probe else "-"]
+    report.unlink(missing_ok=True)  # an old one must not speak for this run
     with open(box.run.parent / "stdout", "wb") as out, open(box.run.parent / "stderr", "wb") as err:
         return subprocess.Popen(
             [str(word) for word in [*head, *command]], env=program.environment(), cwd=box.run,
@@ -143,7 +145,10 @@ def last_words(box: Box) -> str:
 
 def read_report(box: Box, wall: Optional[float]) -> Taken:
     """@wall: of a server's client; otherwise the launcher's own."""
-    fields = (box.run.parent / "report").read_text().split()
+    report = box.run.parent / "report"
+    if not report.is_file():
+        raise BrokenRun(f"the launcher died. {last_words(box)}")
+    fields = report.read_text().split()
     status = int(fields[0])
     if status < 0:
         raise BrokenRun(f"died of {signal.Signals(-status).name}. {last_words(box)}")
