@@ -229,9 +229,12 @@ static uint32_t run_order(uint32_t n)
 	return n > 1 ? 32 - (uint32_t)__builtin_clz(n - 1) : 0;
 }
 
-/* What is searched for: n frames at a multiple of `align`, the rest of `room` frames free behind them. */
+/*
+ * What is searched for: n frames at a multiple of `align`, the rest of `room` frames free behind them; if possible not
+ * below `from`.
+ */
 struct want {
-	uint32_t n, align, room;
+	uint32_t n, align, room, from;
 };
 
 /* The shortest run whose search goes by the order's hint. */
@@ -272,7 +275,7 @@ static uint32_t find_run(struct section *sec, uint32_t from, const struct want *
 /* A raised hint must be lowered again when something is freed below: not for a short search. */
 static bool should_raise_hint(const struct want *want, const struct search *seen, uint32_t way)
 {
-	return want->align == 1 && (seen->holes > 4 || way > 4 * 64);
+	return want->align == 1 && !want->from && (seen->holes > 4 || way > 4 * 64);
 }
 
 static void raise_run_hint(struct section *sec, uint32_t n, uint32_t to)
@@ -315,6 +318,8 @@ static void *heap_claim(const struct want *want, bool hints, bool *zeroed, bool 
 
 		if (from >= SECTION_FRAMES)
 			continue;
+		if (from < want->from)
+			from = want->from;
 		index = section_claim(sec, from, want);
 		if (index >= SECTION_FRAMES)
 			continue;
@@ -359,9 +364,17 @@ static void *claim_or_reserve(const struct want *want, bool *zeroed)
 	return addr;
 }
 
+void *frame_alloc_apart(uint32_t n, uint32_t area, bool *zeroed)
+{
+	struct want want = {n, 1, n, area % NR_AREAS * (SECTION_FRAMES / NR_AREAS)};
+	bool refused = false;
+
+	return n > FRAME_RUN_MAX ? NULL : heap_claim(&want, true, zeroed, &refused);
+}
+
 void *frame_alloc(uint32_t n, uint32_t align, bool *zeroed)
 {
-	struct want want = {n, align, n};
+	struct want want = {n, align, n, 0};
 	void *addr;
 
 	if (n > FRAME_RUN_MAX || align > FRAME_RUN_MAX)
@@ -374,7 +387,7 @@ void *frame_alloc(uint32_t n, uint32_t align, bool *zeroed)
 
 void *frame_alloc_roomy(uint32_t n, uint32_t room, bool *zeroed)
 {
-	struct want want = {n, room, room};
+	struct want want = {n, room, room, 0};
 	bool refused = false;
 
 	return room > FRAME_RUN_MAX ? NULL : heap_claim(&want, true, zeroed, &refused);

@@ -29,6 +29,12 @@
  */
 void *frame_alloc(uint32_t n, uint32_t align, bool *zeroed);
 /*
+ * The same in the area of that number of some section, or behind it: so far from other areas that their threads write
+ * to other lines of the bitmaps. NULL: not to be had there.
+ */
+#define NR_AREAS 32U
+void *frame_alloc_apart(uint32_t n, uint32_t area, bool *zeroed);
+/*
  * The same, where the rest of `room` frames (a power of two) is free behind them: nobody's, but the least
  * likely to be claimed. NULL: there is no such place; nothing is reserved for it.
  */

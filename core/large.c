@@ -83,12 +83,23 @@ static inline void run_free(struct slab *slab, uintptr_t base, uint32_t n)
 	frame_free((void *)base, n);
 }
 
+/* Where the thread's runs lie apart from others': the first thread's from the start on. */
+static uint32_t area_of(const struct thread *t)
+{
+	return has_record(t) ? frame_index(t) * 5 % (NR_AREAS - 1) : 0;
+}
+
 static void *run_alloc(size_t size, size_t align, bool *zeroed)
 {
 	uint32_t n = frames_of(size);
 	uint32_t align_frames = align > FRAME_SIZE ? (uint32_t)(align >> FRAME_SHIFT) : 1;
-	void *base = frame_alloc(n, align_frames, zeroed);
+	uint32_t area = area_of(current_thread);
+	void *base = NULL;
 
+	if (area && align_frames == 1)
+		base = frame_alloc_apart(n, area, zeroed);
+	if (!base)
+		base = frame_alloc(n, align_frames, zeroed);
 	if (base)
 		slab_set_large(virt_to_slab(base), FRAME_RUN, base, n, size);
 	return base;
@@ -178,15 +189,18 @@ void *large_alloc(size_t size, size_t align, bool *zeroed)
 /* Up to here it is cheaper to write zeros than to look where they are needed. */
 #define CLEAR_ALL_MAX ((size_t)512 << 10)
 
+/* So much is cleared at the least. */
+#define CLEAR_FIRST ((size_t)16 << 10)
+
 /*
  * How far the last owner touched it, as far as single pages tell: to the end, or else not beyond the first page
- * that isn't there, at 64 KiB, 128 KiB, and so on. Programs fill their memory from the start.
+ * that isn't there, at 16 KiB, 32 KiB, and so on. Programs fill their memory from the start.
  */
 static size_t touched_end(char *p, size_t size)
 {
-	size_t at = FRAME_SIZE;
+	size_t page = os_page_size(), at = page > CLEAR_FIRST ? page : CLEAR_FIRST;
 
-	if (os_is_resident(p + size - os_page_size()))
+	if (os_is_resident(p + size - page))
 		return size;
 	while (at < size && os_is_resident(p + at))
 		at *= 2;

@@ -7,7 +7,7 @@
  * stays for between half the delay and all of it. The claim is the ordinary one: nothing here can clash with
  * an allocation, and a thread stopped in the middle holds only what it was purging.
  *
- * A poll does a piece of the sweep, so that no call takes long: the work of a MiB (some 50 us) for each ms that
+ * A poll does a piece of the sweep, so that no call takes long: the work of a MiB (some 80 us) for each ms that
  * passed since the last piece, and of MOST_AT_ONCE at most. Whose CAS on sweep.at succeeds does the piece; nobody
  * waits for it, and the next one goes on behind it.
  */
@@ -16,7 +16,7 @@
 #include "options.h"
 
 #define LEAST_AT_ONCE ((size_t)1 << 20)
-#define MOST_AT_ONCE ((size_t)16 << 20)
+#define MOST_AT_ONCE ((size_t)8 << 20)
 
 /* A piece is of so many frames, a quarter of a word. */
 #define PIECE_FRAMES 16U

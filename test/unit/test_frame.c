@@ -203,6 +203,29 @@ static void runs_with_room_stand_apart(void **state)
 	frame_free(b, 32);
 }
 
+/* Each area has lines of the bitmaps of its own, and what is below stays for others. */
+static void areas_lie_apart(void **state)
+{
+	const uint32_t size = SECTION_FRAMES / NR_AREAS;
+	char *low = alloc(3, 1), *first, *a, *b;
+	bool zeroed;
+
+	(void)state;
+	first = (char *)section_find((uintptr_t)low)->base;
+	a = frame_alloc_apart(3, 5, &zeroed);
+	b = frame_alloc_apart(3, 6, &zeroed);
+	assert_true(a && b);
+	assert_true(a >= first + (size_t)5 * size * FRAME_SIZE);
+	assert_true(b >= first + (size_t)6 * size * FRAME_SIZE && b != a);
+	assert_int_equal(size % (64 * 8), 0);
+	frame_free(low, 3);
+	assert_ptr_equal(alloc(3, 1), low);
+	assert_null(frame_alloc_apart(FRAME_RUN_MAX + 1, 5, &zeroed));
+	frame_free(low, 3);
+	frame_free(a, 3);
+	frame_free(b, 3);
+}
+
 static void frames_are_taken_again_while_they_are_warm(void **state)
 {
 	char *a = alloc(100, 1), *start = a;
@@ -391,6 +414,7 @@ int main(void)
 		cmocka_unit_test(runs_grow_where_they_are),
 		cmocka_unit_test(short_holes_are_found),
 		cmocka_unit_test(runs_with_room_stand_apart),
+		cmocka_unit_test(areas_lie_apart),
 		cmocka_unit_test(frames_are_taken_again_while_they_are_warm),
 		cmocka_unit_test(runs_end_with_the_section),
 		cmocka_unit_test(sections_are_listed_once),
