@@ -83,17 +83,20 @@ static inline void run_free(struct slab *slab, uintptr_t base, uint32_t n)
 	frame_free((void *)base, n);
 }
 
-/* Where the thread's runs lie apart from others': the first thread's from the start on. */
-static uint32_t area_of(const struct thread *t)
+/* Longer runs take more time to use than to claim, and more memory where no other thread's are used again. */
+#define APART_MAX 4U
+
+/* Where the thread's short runs lie apart from others': the first thread's from the start on. */
+static uint32_t area_of(const struct thread *t, uint32_t n)
 {
-	return has_record(t) ? frame_index(t) * 5 % (NR_AREAS - 1) : 0;
+	return n <= APART_MAX && has_record(t) ? frame_index(t) * 5 % (NR_AREAS - 1) : 0;
 }
 
 static void *run_alloc(size_t size, size_t align, bool *zeroed)
 {
 	uint32_t n = frames_of(size);
 	uint32_t align_frames = align > FRAME_SIZE ? (uint32_t)(align >> FRAME_SHIFT) : 1;
-	uint32_t area = area_of(current_thread);
+	uint32_t area = area_of(current_thread, n);
 	void *base = NULL;
 
 	if (area && align_frames == 1)
