@@ -112,6 +112,7 @@ writes() {
 	write 1 "$cache/shrink"
 	write 1 "$cache/validate"
 	write 0 "$cache/alloc_slowpath"
+	touch "$cache/objects"
 }
 
 errors() {
@@ -121,6 +122,8 @@ errors() {
 	refused "Permission denied" new write 1 "$node/new"
 	refused "Operation not permitted" online rm -f "$node/online"
 	refused "Operation not permitted" new mkdir "$node/new"
+	refused "Operation not permitted" new ln -s online "$node/new"
+	refused "Operation not permitted" online mv "$node/online" "$node/new"
 	refused "Invalid argument" state write online "$node/node0/state"
 	refused "Invalid argument" state write nonsense "$node/node0/state"
 	refused "Device or resource busy" state write offline "$node/node0/state"

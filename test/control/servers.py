@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """The tools before processes that answer wrongly, or that are busy with a node."""
 
+import errno
 import os
 import socket
 import struct
+import tempfile
 import threading
 
-from peer import ANSWER, HEAD, LIST, MAGIC, READ, check, run_cases, tool
+from peer import (ANSWER, HEAD, LIST, MAGIC, READ, STAT, check, harness, run_cases, subprocess, time,
+                  tool)
 
 NODES = "devices/system/node/"
 
@@ -77,11 +80,69 @@ def wrong_answers(args, path):
 
 
 def strange_lists(args, path):
-    """Lines that are no entries end a listing; names that are odd are printed as they are."""
-    text = b"- 0444 fine\nd 0555 " + b"n" * 400 + b"\n- 0444 lost\n"
-    with Server(path, lambda peer, _op, _path: peer.sendall(good(text))) as server:
-        status, out, _ = tool(args, "ls", "--dir", path, server.pid)
-        check((status, out) == (0, "fine\n"), out)
+    """Lines that are no entries end a listing, and what is no name of a file, or would act on a terminal."""
+    for bad in (b"d 0555 " + b"n" * 400, b"d 0555 ", b"- 0444 a/b", b"- 0444 ..", b"- 0444 \033[2J",
+                b"s 0444 x", b"- 4755 x", b"- 044x x", b"-"):
+        text = b"- 0444 fine one\n" + bad + b"\n- 0444 lost\n"
+        with Server(path, lambda peer, _op, _path, text=text: peer.sendall(good(text))) as server:
+            status, out, _ = tool(args, "ls", "--dir", path, server.pid)
+            check((status, out) == (0, "fine one\n"), f"{bad}: {out!r}")
+
+
+def drips(args, path):
+    """An answer that comes byte by byte is not waited for without end."""
+    def drip(peer, _op, _path):
+        for byte in good(b"0" * 1000):
+            peer.sendall(bytes([byte]))
+            time.sleep(1)
+
+    with Server(path, drip) as server:
+        start = time.monotonic()
+        status, _, err = tool(args, "get", "--dir", path, server.pid, "slabinfo")
+        check(status == 1 and "timed out" in err, f"{status} {err}")
+        check(time.monotonic() - start < 15, "it takes too long")
+
+
+def about_to_listen(args, path):
+    """The socket of a process that is there, and doesn't listen yet, is left to it."""
+    name = f"{path}/{os.getpid()}"
+    with socket.socket(socket.AF_UNIX) as early:
+        early.bind(name)
+        done = tool(args, "ls", "--dir", path)
+        check(done == (0, "", "") and os.path.exists(name), f"it is removed: {done}")
+    os.unlink(name)
+
+
+def tell_lies(peer, op, path):
+    """Links lead out of the tree, or to a name with a space; files have more rights than files have."""
+    stats = {"": b"d 0555\n", "/out": b"l 0777 /etc/passwd\n", "/up": b"l 0777 ..\n",
+             "/link": b"l 0777 a b\n", "/suid": b"- 4755\n", "/disk": b"- 60644\n"}
+    if op == LIST:
+        peer.sendall(good(b"l 0777 out\nl 0777 link\n- 0444 ../x\n"))
+    elif op == STAT:
+        text = stats.get(path)
+        peer.sendall(good(text or b"", 0 if text else errno.ENOENT))
+
+
+def mounted_liar(args, path):
+    """Whoever lists a mount is not led astray by a process that lies."""
+    if not os.path.exists("/dev/fuse"):
+        harness.skip("there is no /dev/fuse")
+    with Server(path, tell_lies) as server, tempfile.TemporaryDirectory() as mount:
+        if tool(args, "mount", "--dir", path, mount)[0]:
+            harness.skip("this machine lets nobody mount")
+        try:
+            tree = f"{mount}/{server.pid}"
+            check(sorted(os.listdir(tree)) == ["link", "out"], f"{os.listdir(tree)}")
+            check(os.readlink(f"{tree}/link") == "a b", "the link to a name with a space")
+            for name in ("out", "up", "suid", "disk"):
+                try:
+                    check(False, f"{name}: {os.lstat(f'{tree}/{name}')}")
+                except OSError as error:
+                    check(error.errno == errno.EIO, f"{name}: {error}")
+        finally:
+            subprocess.run(["umount", mount] if os.geteuid() == 0 else ["fusermount3", "-u", mount],
+                           check=True)
 
 
 class Leaving:
@@ -126,4 +187,5 @@ def node_goes_offline(args, path):
 
 
 if __name__ == "__main__":
-    run_cases(__doc__, [wrong_answers, strange_lists, node_goes_offline])
+    run_cases(__doc__, [wrong_answers, strange_lists, drips, about_to_listen, mounted_liar,
+                        node_goes_offline])

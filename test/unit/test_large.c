@@ -117,10 +117,11 @@ static void cleared_memory_is_zero_however_it_was_used(void **state)
 static void clearing_touches_little_of_what_was_untouched(void **state)
 {
 	const size_t size = 16 * MIB;
-	char *p = kmalloc(size);
+	char *p;
 
 	(void)state;
 	skip_if(UNDER_EMULATOR, "the emulator's memory is not ours to count");
+	p = kmalloc(size);
 	purge_page_range(p, size);
 	memset(p, 1, 3 * os_page_size());
 	large_clear(p, size);
