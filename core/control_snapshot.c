@@ -13,25 +13,40 @@
 /* So often a slab may change while it is read. What others change all the time is taken as it was last seen. */
 #define MAX_READS 16
 
+racy_reader static uint64_t hash_maps(const struct slab *slab, uint32_t carved)
+{
+	uint64_t hash = 0;
+
+	for (uint32_t w = 0; w < (carved + 63) / 64 && w < SLAB_PLANES * PLANE_WORDS; w++) {
+		uint64_t freed =
+			atomic_load_explicit(slab_remote_word(slab, w), memory_order_relaxed);
+
+		hash = (hash + load_folded(*slab_free_word(slab, w))) *
+		       UINT64_C(0x9E3779B97F4A7C15);
+		hash = (hash + freed) * UINT64_C(0x9E3779B97F4A7C15);
+	}
+	return hash;
+}
+
 racy_reader static void read_slab(struct slab *slab, struct slab_snapshot *shot)
 {
-	/* This first: what is collected in between is then missing from both, rather than in both. */
-	shot->remote.word = atomic_load_explicit(&slab->remote, memory_order_acquire);
-	shot->freelist = load_folded(slab->freelist);
-	shot->owner = load_folded(slab->owner);
+	shot->shared = slab_shared(slab, memory_order_acquire);
+	/* Before `inuse`: what is collected in between is then missing from both, rather than in both. */
+	shot->freed = slab_count_remote(slab);
+	atomic_thread_fence(memory_order_acquire);
 	shot->limit = load_folded(slab->limit);
 	shot->inuse = load_folded(slab->inuse);
 	shot->carved = load_folded(slab->carved);
 	shot->objects = load_folded(slab->objects);
+	shot->maps = hash_maps(slab, shot->carved);
 	atomic_thread_fence(memory_order_acquire);
 }
 
-static bool same_slab(const struct slab_snapshot *one, const struct slab_snapshot *other)
+bool snapshot_is_same(const struct slab_snapshot *one, const struct slab_snapshot *other)
 {
-	return one->remote.word == other->remote.word && one->freelist == other->freelist &&
-	       one->owner == other->owner && one->limit == other->limit &&
-	       one->inuse == other->inuse && one->carved == other->carved &&
-	       one->objects == other->objects;
+	return one->shared.word == other->shared.word && one->limit == other->limit &&
+	       one->maps == other->maps && one->inuse == other->inuse &&
+	       one->carved == other->carved && one->objects == other->objects;
 }
 
 racy_reader bool snapshot_slab(struct slab *slab, const struct kmem_cache *s,
@@ -44,10 +59,10 @@ racy_reader bool snapshot_slab(struct slab *slab, const struct kmem_cache *s,
 		read_slab(slab, &before);
 		barrier();
 		read_slab(slab, shot);
-	} while (!same_slab(&before, shot) && ++reads < MAX_READS);
+	} while (!snapshot_is_same(&before, shot) && ++reads < MAX_READS);
 	if (slab->kind != FRAME_SLAB || slab->cache != s)
 		return false;
-	shot->in_use = shot->inuse > shot->remote.count ? shot->inuse - shot->remote.count : 0;
+	shot->in_use = shot->inuse > shot->freed ? shot->inuse - shot->freed : 0;
 	if (shot->in_use > shot->objects)
 		shot->in_use = shot->objects;
 	return reads < MAX_READS;
@@ -86,10 +101,10 @@ racy_reader static bool add_slab(struct slab *slab, const struct slab_snapshot *
 	figures[FIGURE_SLABS]++;
 	figures[FIGURE_TOTAL_OBJECTS] += shot->objects;
 	figures[FIGURE_OBJECTS] += shot->in_use;
-	if (shot->remote.state == SLAB_PARTIAL) {
+	if (shot->shared.state == SLAB_PARTIAL) {
 		figures[FIGURE_PARTIAL]++;
 		figures[FIGURE_OBJECTS_PARTIAL] += shot->in_use;
-	} else if (shot->remote.state == SLAB_OWNED && shot->owner != NO_OWNER) {
+	} else if (shot->shared.state == SLAB_OWNED && shot->shared.owner != 0) {
 		figures[FIGURE_CPU_SLABS]++;
 	}
 	return true;

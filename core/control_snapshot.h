@@ -38,17 +38,18 @@ struct node_snapshot {
 void snapshot_node(uint32_t node, struct node_snapshot *shot);
 
 /*
- * The words of a slab that was found the same twice in a row. `state`: of the shared word; objects are in use
- * that are carved and on none of its lists, be it in a sheaf.
+ * The words of a slab that was found the same twice in a row. Objects are in use that are carved and free by
+ * none of its maps, be it in a sheaf.
  */
 struct slab_snapshot {
-	union slab_remote remote;
-	const struct free_object *freelist;
-	const struct thread *owner;
+	union slab_shared shared;
 	uint64_t limit;
+	uint64_t maps; /* of what they hold: equal where they are */
 	uint32_t inuse, carved, objects;
+	uint32_t freed; /* by others, and not collected */
 	uint32_t in_use;
 };
+bool snapshot_is_same(const struct slab_snapshot *one, const struct slab_snapshot *other);
 /* False: it is none of the cache's, or is never twice the same. */
 bool snapshot_slab(struct slab *slab, const struct kmem_cache *s, struct slab_snapshot *shot);
 

@@ -19,74 +19,72 @@
 struct check {
 	const struct kmem_cache *cache;
 	char *copy; /* MAX_SLAB bytes */
+	size_t len; /* of it, what is a slab's */
 	bool damaged;
 };
 
-/* The object's place in the slab's copy; NULL: there is no object there, or none that exists. */
-racy_reader static const struct free_object *copied(const struct check *c, const struct slab *slab,
-						    uintptr_t object, uint32_t carved)
+/* Do the objects of the word that are free, by one map only, have their marks? Counts those in the owner's. */
+racy_reader static bool word_is_right(const struct check *c, const struct slab *slab, uint32_t w,
+				      uint32_t *nr_free)
 {
 	const struct kmem_cache *s = c->cache;
-	uintptr_t offset = object - s->offset - slab->base;
+	uint64_t freed = atomic_load_explicit(slab_remote_word(slab, w), memory_order_relaxed);
+	uint64_t free = load_folded(*slab_free_word(slab, w));
 
-	if (object < slab->base + s->offset || offset % s->size != 0 || offset / s->size >= carved)
-		return NULL;
-	return (const struct free_object *)(c->copy + offset + s->offset);
-}
+	*nr_free += (uint32_t)__builtin_popcountll(free);
+	if (free & freed)
+		return false;
+	for (free |= freed; free; free &= free - 1) {
+		uint32_t i = w * 64 + (uint32_t)__builtin_ctzll(free);
+		size_t place = (size_t)i * s->size + s->offset;
 
-/* Does the list lead over so many objects of the slab to its end? */
-racy_reader static bool list_is_whole(const struct check *c, const struct slab *slab,
-				      uintptr_t first, uint32_t count, uint32_t carved)
-{
-	while (first && count) {
-		const struct free_object *fo = copied(c, slab, first, carved);
-
-		if (!fo || fo->state.mark != FREE_MARK)
+		/* The slot may get another cache meanwhile: what is right for one need not lie in the copy. */
+		if (place + sizeof(struct free_object) > c->len)
 			return false;
-		first = (uintptr_t)fo->next;
-		count--;
+		if (((const struct free_object *)(c->copy + place))->state.mark != FREE_MARK)
+			return false;
 	}
-	return !first && !count;
+	return true;
 }
 
-static bool lists_are_whole(const struct check *c, const struct slab *slab,
-			    const struct slab_snapshot *shot)
+static bool maps_are_right(const struct check *c, const struct slab *slab,
+			   const struct slab_snapshot *shot)
 {
-	uintptr_t remote = shot->remote.head
-				   ? slab->base + c->cache->offset +
-					     (shot->remote.head - 1) * (uintptr_t)MIN_ALIGN
-				   : 0;
+	uint32_t nr_free = 0;
 
-	/* Of a full slab's lists the one word says all, and nobody owns the others. */
-	if (shot->remote.state == SLAB_FULL)
-		return remote == 0 && shot->remote.count == 0;
-	return list_is_whole(c, slab, (uintptr_t)shot->freelist, shot->carved - shot->inuse,
-			     shot->carved) &&
-	       list_is_whole(c, slab, remote, shot->remote.count, shot->carved);
+	for (uint32_t w = 0; w < (shot->carved + 63) / 64; w++) {
+		if (!word_is_right(c, slab, w, &nr_free))
+			return false;
+	}
+	return nr_free == shot->carved - shot->inuse;
 }
 
 racy_reader static bool words_are_right(const struct kmem_cache *s, const struct slab *slab,
 					const struct slab_snapshot *shot)
 {
-	bool nobodys = shot->remote.state == SLAB_PARTIAL || shot->remote.state == SLAB_FULL;
-
-	return shot->remote.state != SLAB_FREE && shot->remote.state <= SLAB_PARTIAL &&
+	return shot->shared.state != SLAB_FREE && shot->shared.state <= SLAB_PARTIAL &&
 	       slab->inverse == s->inverse && slab->nr_frames == s->nr_frames &&
 	       shot->objects == s->objects && shot->carved <= shot->objects &&
-	       shot->inuse <= shot->carved && shot->remote.count <= shot->inuse &&
+	       shot->inuse <= shot->carved && shot->freed <= shot->inuse &&
 	       shot->limit == shot->carved * s->residue &&
-	       virt_to_slab((void *)slab->base) == slab && (!nobodys || shot->owner == NO_OWNER);
+	       (shot->shared.state == SLAB_OWNED || !shot->shared.owner) &&
+	       (shot->shared.state != SLAB_FULL || shot->inuse == shot->objects) &&
+	       virt_to_slab((void *)slab->base) == slab;
 }
 
-racy_reader static bool is_right(const struct check *c, const struct slab *slab,
+racy_reader static bool is_right(struct check *c, const struct slab *slab,
 				 const struct slab_snapshot *shot)
 {
 	if (!words_are_right(c->cache, slab, shot))
 		return false;
+	/* No more than was carved: the rest may never have been touched. */
+	c->len = (size_t)shot->carved * c->cache->size;
+	if (c->len > MAX_SLAB)
+		return false;
 	/* Where the kernel makes no copy, the words must do. */
-	if (!os_copy_memory(c->copy, (void *)slab->base, slab->nr_frames * FRAME_SIZE))
+	if (!os_copy_memory(c->copy, (void *)slab->base, c->len))
 		return true;
-	return lists_are_whole(c, slab, shot);
+	return maps_are_right(c, slab, shot);
 }
 
 static bool is_unchanged(struct slab *slab, const struct kmem_cache *s,
@@ -94,10 +92,7 @@ static bool is_unchanged(struct slab *slab, const struct kmem_cache *s,
 {
 	struct slab_snapshot now;
 
-	return snapshot_slab(slab, s, &now) && now.remote.word == before->remote.word &&
-	       now.freelist == before->freelist && now.owner == before->owner &&
-	       now.inuse == before->inuse && now.carved == before->carved &&
-	       now.limit == before->limit;
+	return snapshot_slab(slab, s, &now) && snapshot_is_same(&now, before);
 }
 
 racy_reader static bool check_slab(struct slab *slab, const struct slab_snapshot *seen, void *arg)
@@ -105,8 +100,6 @@ racy_reader static bool check_slab(struct slab *slab, const struct slab_snapshot
 	struct check *c = arg;
 	struct slab_snapshot shot = *seen;
 
-	if (slab->nr_frames * FRAME_SIZE > MAX_SLAB)
-		return true;
 	for (int round = 0; round < 3; round++) {
 		if (is_right(c, slab, &shot))
 			return true;
@@ -120,7 +113,7 @@ racy_reader static bool check_slab(struct slab *slab, const struct slab_snapshot
 
 STORE(cache_validate_store)
 {
-	struct check c = {target->cache, NULL, false};
+	struct check c = {target->cache, NULL, 0, false};
 
 	(void)a;
 	if (len == 0 || text[0] != '1')

@@ -124,7 +124,9 @@ static bool add_frames(uintptr_t start, uintptr_t end)
 		if (next > end)
 			next = end;
 		n = (uint32_t)((next - start) >> FRAME_SHIFT);
-		if (!sec || !section_list(sec)) {
+		/* A piece smaller than a section is of an address space that is short. */
+		if (!sec || !section_list(sec) ||
+		    (next - start < SECTION_SIZE && !slab_maps_make(start, next))) {
 			os_unmap((void *)start, end - start);
 			return false;
 		}
@@ -158,13 +160,39 @@ static uintptr_t reserve_below(size_t size)
 	return lowest || size != SECTION_SIZE ? lowest : (uintptr_t)&heap & ~(SECTION_SIZE - 1);
 }
 
+/* Where frames were that were unmapped, and the maps of their slabs are still. 0: nowhere. */
+static uintptr_t reserve_again(uint32_t n)
+{
+	struct section *sec;
+
+	for_each_section(sec, nr) {
+		for (uint32_t i = 0; i < SECTION_FRAMES; i += MAPS_FRAMES) {
+			uint32_t end = i + MAPS_FRAMES, at;
+
+			if (!atomic_load_explicit(&sec->maps[i / MAPS_FRAMES],
+						  memory_order_relaxed))
+				continue;
+			at = bitmap_find_clear(sec->reserved, i, end, n, 1);
+			if (at < end &&
+			    os_reserve_at(frame_address(sec, at), (size_t)n << FRAME_SHIFT))
+				return (uintptr_t)frame_address(sec, at);
+		}
+	}
+	return 0;
+}
+
 /* Reserves `size` bytes, if possible right below the last piece, so that runs may span both. */
 static uintptr_t reserve_piece(size_t size)
 {
 	uintptr_t start = reserve_below(size) - size;
 	size_t align = size == SECTION_SIZE ? SECTION_SIZE : FRAME_SIZE, head;
+	uintptr_t again = size <= MAPS_FRAMES * FRAME_SIZE
+				  ? reserve_again((uint32_t)(size >> FRAME_SHIFT))
+				  : 0;
 	char *map;
 
+	if (again)
+		return again;
 	if (start < SIZE_MAX - size && start % align == 0 && os_reserve_at((void *)start, size))
 		return start;
 	map = os_reserve(size + align);
@@ -193,7 +221,8 @@ static bool frame_reserve(uint32_t n, uint32_t align)
 			return false;
 		size = size / 2 > least ? (size / 2) & ~(FRAME_SIZE - 1) : least;
 	}
-	atomic_store_explicit(&heap.lowest, start, memory_order_relaxed);
+	if (start - 1 < atomic_load_explicit(&heap.lowest, memory_order_relaxed) - 1)
+		atomic_store_explicit(&heap.lowest, start, memory_order_relaxed);
 	return add_frames(start, start + size);
 }
 
@@ -210,10 +239,14 @@ static bool is_at_hand(struct section *sec, uint32_t w, uint64_t mask)
 /* The frames are claimed: makes them usable and learns whether they are fresh. */
 static bool frame_take(struct section *sec, uint32_t index, uint32_t n, bool *zeroed)
 {
+	uintptr_t start = (uintptr_t)frame_address(sec, index);
+
 	*zeroed = false;
 	if (index % 64 + n <= 64 && is_at_hand(sec, index / 64, bitmap_mask(index / 64, index, n)))
 		return true;
-	if (!frame_commit(sec, index, n)) {
+	/* With what slabs need there: memory that is had must be of use. */
+	if (!slab_maps_make(start, start + ((size_t)n << FRAME_SHIFT)) ||
+	    !frame_commit(sec, index, n)) {
 		section_release(sec, index, n);
 		return false;
 	}

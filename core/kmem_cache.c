@@ -89,7 +89,7 @@ uint32_t cache_shrink_shared(void)
 /* Of the reserve, else of the heap; what either lacks, empty slabs may hold. */
 static struct slab *shared_slab(struct kmem_cache *s)
 {
-	struct slab *slab = get_partial(get_node(s));
+	struct slab *slab = get_partial(get_node(s), NO_OWNER);
 
 	if (slab)
 		return slab;
@@ -145,15 +145,15 @@ void slab_free_full(struct thread *t, struct kmem_cache *s, struct free_object *
 	thread_poll_idle(t, purge_poll());
 }
 
-/* Onto the slab's remote list: the sheaf is held by a frame that this one interrupted, or there is none. */
+/* As another thread's object: the sheaf is held by a frame that this one interrupted, or there is none. */
 static void free_nested(struct slab *slab, struct free_object *fo)
 {
 	/* Not from the slab later: once the object is pushed, the slab may be anybody's. */
 	struct kmem_cache_node *n = get_node(slab->cache);
-	struct free_chain chain = {fo, fo, 1};
+	struct free_group group = free_group_of(slab, fo);
 
 	fo->state.mark = FREE_MARK;
-	switch (slab_free_remote(slab, &chain, false)) {
+	switch (slab_free_remote(slab, &group, NO_OWNER)) {
 	case FREE_LISTED:
 		list_partial(n, slab);
 		break;

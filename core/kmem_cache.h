@@ -52,7 +52,7 @@ void *cache_alloc(struct kmem_cache *s);
 
 /* Frees any pointer into a slab, and reports it where it isn't a live object. */
 void slab_free(struct slab *slab, void *p);
-/* The same, onto the slab's remote list: without the thread. */
+/* The same as from another thread: without this one's sheaf. */
 void slab_free_shared(struct slab *slab, void *p);
 /* The fast path of free() has found the sheaf full; the local_lock is held. */
 void slab_free_full(struct thread *t, struct kmem_cache *s, struct free_object *fo);

@@ -54,3 +54,43 @@ struct section *section_get(uintptr_t addr)
 	os_unmap(sec, sizeof(*sec));
 	return delta_to_section(old);
 }
+
+/* Made where there are none; in one function with its callers, for the stack. */
+static inline __attribute__((always_inline)) struct slab_maps *
+maps_get(_Atomic(struct slab_maps *) *slot)
+{
+	struct slab_maps *maps = atomic_load_explicit(slot, memory_order_relaxed), *none = NULL;
+
+	if (!maps) {
+		maps = os_map(sizeof(*maps));
+		if (!maps)
+			return NULL;
+		if (!atomic_compare_exchange_strong_explicit(
+			    slot, &none, maps, memory_order_relaxed, memory_order_relaxed)) {
+			os_unmap(maps, sizeof(*maps));
+			maps = none;
+		}
+	}
+	return maps;
+}
+
+static _Atomic(struct slab_maps *) *maps_slot(uintptr_t addr)
+{
+	return &section_find(addr)->maps[frame_number(addr) % SECTION_FRAMES / MAPS_FRAMES];
+}
+
+uint64_t *slab_maps_get(uintptr_t addr)
+{
+	struct slab_maps *maps = maps_get(maps_slot(addr));
+
+	return maps ? maps->free[0].of_frame[frame_number(addr) % MAPS_FRAMES] : NULL;
+}
+
+bool slab_maps_make(uintptr_t start, uintptr_t end)
+{
+	for (; start < end; start = round_up(start + 1, MAPS_FRAMES * FRAME_SIZE)) {
+		if (!maps_get(maps_slot(start)))
+			return false;
+	}
+	return true;
+}

@@ -61,5 +61,9 @@ static inline struct section *frame_to_section(const void *addr)
 struct section *section_find(uintptr_t addr);
 /* The same, made where it is missing; NULL: out of memory. */
 struct section *section_get(uintptr_t addr);
+/* Where the map of free objects begins of a slab at `addr`, a frame of ours. NULL: out of memory. */
+uint64_t *slab_maps_get(uintptr_t addr);
+/* Makes the maps of all slabs in [start, end), which may otherwise want memory when there is none. */
+bool slab_maps_make(uintptr_t start, uintptr_t end);
 
 #endif

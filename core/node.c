@@ -37,23 +37,23 @@ void put_slab(struct kmem_cache_node *n, struct slab *slab)
 	list_partial(n, slab);
 }
 
-static struct slab *pop_partial(struct kmem_cache_node *n, uint32_t stack)
+static struct slab *pop_partial(struct kmem_cache_node *n, uint32_t stack, struct thread *owner)
 {
 	struct slab *slab = frame_stack_pop(&n->partial[stack]);
 
 	if (!slab)
 		return NULL;
 	atomic_fetch_sub_explicit(&n->nr_partial, 1, memory_order_relaxed);
-	slab_acquire_partial(slab);
+	slab_acquire_partial(slab, owner);
 	return slab;
 }
 
-struct slab *get_partial(struct kmem_cache_node *n)
+struct slab *get_partial(struct kmem_cache_node *n, struct thread *owner)
 {
 	uint32_t active = atomic_load_explicit(&n->active, memory_order_relaxed);
-	struct slab *slab = pop_partial(n, active);
+	struct slab *slab = pop_partial(n, active, owner);
 
-	return slab ? slab : pop_partial(n, !active);
+	return slab ? slab : pop_partial(n, !active, owner);
 }
 
 /* So seldom that the walk over the list costs each slab that became empty a few steps. */
@@ -73,19 +73,15 @@ void note_empty(struct kmem_cache_node *n)
 }
 
 /*
- * Moves the slabs one by one from the active stack to the other, but for the empty ones: a thread that
- * stops in here has one slab in its hands, and no more.
+ * Moves the slabs of a stack one by one to the active one, but for the empty ones: a thread that stops in here has
+ * one slab in its hands, and no more. Bounded by what was there: others go on adding.
  */
-uint32_t shrink_node(struct kmem_cache_node *n)
+static uint32_t sift(struct kmem_cache_node *n, uint32_t from, int32_t seen)
 {
-	uint32_t from = atomic_load_explicit(&n->active, memory_order_relaxed), gone = 0;
-	/* Bounded by what was there: others go on adding. */
-	int32_t seen = atomic_load_explicit(&n->nr_partial, memory_order_relaxed);
 	struct slab *slab;
+	uint32_t gone = 0;
 
-	atomic_store_explicit(&n->nr_empty, 0, memory_order_relaxed);
-	atomic_store_explicit(&n->active, !from, memory_order_relaxed);
-	while (seen-- > 0 && (slab = pop_partial(n, from))) {
+	while (seen-- > 0 && (slab = pop_partial(n, from, NO_OWNER))) {
 		__slab_collect(slab);
 		if (slab->inuse == 0) {
 			discard_slab(slab);
@@ -96,4 +92,16 @@ uint32_t shrink_node(struct kmem_cache_node *n)
 		list_partial(n, slab);
 	}
 	return gone;
+}
+
+/* Two of these at once leave slabs on both stacks: first what lies on the other one. */
+uint32_t shrink_node(struct kmem_cache_node *n)
+{
+	uint32_t from = atomic_load_explicit(&n->active, memory_order_relaxed), gone;
+	int32_t seen = atomic_load_explicit(&n->nr_partial, memory_order_relaxed);
+
+	atomic_store_explicit(&n->nr_empty, 0, memory_order_relaxed);
+	gone = sift(n, !from, seen);
+	atomic_store_explicit(&n->active, !from, memory_order_relaxed);
+	return gone + sift(n, from, seen);
 }

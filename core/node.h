@@ -2,7 +2,7 @@
  * A node's partial slabs. Layer: node, over slab. Called by thread and kmem_cache.
  *
  * The list is a frame_stack: nothing to lock, nothing to try. A slab on it is PARTIAL and nobody's;
- * frees into it go onto its remote list and leave it where it is.
+ * frees into it leave it where it is.
  */
 #ifndef USLUB_NODE_H
 #define USLUB_NODE_H
@@ -21,8 +21,8 @@ static inline struct kmem_cache_node *get_node(const struct kmem_cache *s)
 void put_slab(struct kmem_cache_node *n, struct slab *slab);
 /* Puts a slab that is PARTIAL already onto the list. */
 void list_partial(struct kmem_cache_node *n, struct slab *slab);
-/* Takes a slab from the list and owns it; NULL: none. */
-struct slab *get_partial(struct kmem_cache_node *n);
+/* Takes a slab from the list for `owner`; NULL: none. */
+struct slab *get_partial(struct kmem_cache_node *n, struct thread *owner);
 /* A slab on the list has become empty: discards such when they are a good part of the list. */
 void note_empty(struct kmem_cache_node *n);
 /* Discards the empty ones of the list. Returns how many went. */

@@ -17,6 +17,16 @@ static struct piece {
 /* Const after reserve_init(). */
 static uint32_t nr_pieces, reserve_frames;
 
+/* What a slab of the frame writes to. */
+static void touch_metadata(char *frame)
+{
+	uint64_t *bits = slab_maps_get((uintptr_t)frame);
+
+	*(volatile uint8_t *)&virt_to_slab(frame)->kind = FRAME_NONE;
+	for (size_t i = 0; bits && i < 2 * SLAB_PLANES; i++)
+		*(volatile uint64_t *)(bits + i * (sizeof(struct plane) / 8)) = 0;
+}
+
 /* Writes to each page: it is there from now on, and so is the metadata of its frame. */
 static void make_resident(char *base, uint32_t frames)
 {
@@ -25,7 +35,7 @@ static void make_resident(char *base, uint32_t frames)
 	for (size_t at = 0; at < size; at += page)
 		*(volatile char *)(base + at) = 0;
 	for (uint32_t i = 0; i < frames; i++)
-		*(volatile uint8_t *)&virt_to_slab(base + i * FRAME_SIZE)->kind = FRAME_NONE;
+		touch_metadata(base + i * FRAME_SIZE);
 }
 
 static bool add_piece(uint32_t frames)

@@ -11,66 +11,66 @@ struct slab slab_none;
 struct free_object sheaf_shut = SHEAF_BOTTOM(0);
 
 #ifdef USLUB_DEBUG
-/* Which transitions the picture in types.h has, and an update within a state. */
-static void slab_check(union slab_remote old, union slab_remote new)
+/* Which transitions the picture in types.h has. */
+static void slab_check(union slab_shared old, union slab_shared new)
 {
 	static const unsigned char allowed[] = {
 		[SLAB_FREE] = 1 << SLAB_OWNED,
-		[SLAB_OWNED] = 1 << SLAB_OWNED | 1 << SLAB_FULL | 1 << SLAB_PARTIAL |
-			       1 << SLAB_FREE,
+		[SLAB_OWNED] = 1 << SLAB_FULL | 1 << SLAB_PARTIAL | 1 << SLAB_FREE,
 		[SLAB_FULL] = 1 << SLAB_OWNED | 1 << SLAB_PARTIAL,
-		[SLAB_PARTIAL] = 1 << SLAB_PARTIAL | 1 << SLAB_OWNED,
+		[SLAB_PARTIAL] = 1 << SLAB_OWNED,
 	};
 
 	assert(old.state <= SLAB_PARTIAL && new.state <= SLAB_PARTIAL);
 	assert(allowed[old.state] & 1 << new.state);
-	assert((new.head == 0) == (new.count == 0));
-	assert((new.state != SLAB_FULL &&new.state != SLAB_FREE) || new.head == 0);
+	assert(new.state == SLAB_OWNED || !new.owner);
 }
 #else
-static inline void slab_check(union slab_remote old, union slab_remote new)
+static inline void slab_check(union slab_shared old, union slab_shared new)
 {
 	(void)old;
 	(void)new;
 }
 #endif
 
-static inline union slab_remote remote_load(struct slab *slab, memory_order order)
-{
-	union slab_remote r;
-
-	r.word = atomic_load_explicit(&slab->remote, order);
-	return r;
-}
-
 /*
- * The one place where a slab's shared word changes. Release: what was written to the slab and to the
- * object before is there for whoever reads the new word with acquire; acquire: the same the other way.
+ * The one place where a slab's shared word changes. What was written to the slab before is there for whoever
+ * reads the new word, and the other way round. Sequentially consistent: see slab_note_remote().
  */
-static inline bool remote_cas(struct slab *slab, union slab_remote *old, union slab_remote new)
+static inline bool shared_cas(struct slab *slab, union slab_shared *old, union slab_shared new)
 {
 	slab_check(*old, new);
-	return atomic_compare_exchange_weak_explicit(&slab->remote, &old->word, new.word,
-						     memory_order_acq_rel, memory_order_acquire);
+	return atomic_compare_exchange_weak_explicit(&slab->shared, &old->word, new.word,
+						     memory_order_seq_cst, memory_order_seq_cst);
 }
 
-static void slab_set_state(struct slab *slab, enum slab_state state)
+/* By who owns the slab, or has it alone. */
+static void slab_set_state(struct slab *slab, enum slab_state state, struct thread *owner)
 {
 	struct nowait w = {0};
-	union slab_remote old = remote_load(slab, memory_order_acquire), new;
+	union slab_shared old = slab_shared(slab, memory_order_acquire), new;
 
 	do {
 		new = old;
 		new.state = (uint8_t)state;
-	} while (!nowait(&w, remote_cas(slab, &old, new)));
+		new.owner = frame_number((uintptr_t)owner);
+		if (old.state == SLAB_FREE)
+			new.generation++;
+	} while (!nowait(&w, shared_cas(slab, &old, new)));
 }
 
-static inline struct free_object *remote_first(struct slab *slab, union slab_remote r)
+/* Words of the maps that have a bit of an object carved so far. */
+static inline uint32_t slab_words(const struct slab *slab)
 {
-	if (!r.head)
-		return NULL;
-	return object_to_free(slab->cache,
-			      (void *)(slab->base + (uintptr_t)(r.head - 1) * MIN_ALIGN));
+	return (load_folded(slab->carved) + 63) / 64;
+}
+
+/* Of word `w`, what are objects that exist. */
+static inline uint64_t carved_mask(const struct slab *slab, uint32_t w)
+{
+	uint32_t carved = load_folded(slab->carved);
+
+	return carved / 64 > w ? ~UINT64_C(0) : (UINT64_C(1) << carved % 64) - 1;
 }
 
 static void slab_set_tails(struct slab *slab, uint8_t kind)
@@ -81,18 +81,28 @@ static void slab_set_tails(struct slab *slab, uint8_t kind)
 	}
 }
 
-struct slab *new_slab(struct kmem_cache *s, struct thread *owner)
+static void *slab_frames(const struct kmem_cache *s, bool *reserved)
 {
-	void *reserved = s->flags & CACHE_SHARED ? reserve_alloc(s->nr_frames) : NULL;
+	void *base = s->flags & CACHE_SHARED ? reserve_alloc(s->nr_frames) : NULL;
 	bool zeroed;
-	void *base = reserved ? reserved : frame_alloc(s->nr_frames, 1, &zeroed);
-	struct slab *slab;
 
-	if (!base)
-		return NULL;
-	slab = virt_to_slab(base);
-	slab->reserved = reserved != NULL;
-	slab->freelist = NULL;
+	*reserved = base != NULL;
+	return base ? base : frame_alloc(s->nr_frames, 1, &zeroed);
+}
+
+static void free_slab_frames(uintptr_t base, uint32_t n, bool reserved)
+{
+	if (reserved)
+		reserve_free((void *)base, n);
+	else
+		frame_free((void *)base, n);
+}
+
+/* Frames of s, with their maps. Not in one function with the claim of frames, which takes stack enough. */
+static noinline struct slab *slab_make(struct kmem_cache *s, uintptr_t base, struct thread *owner)
+{
+	struct slab *slab = virt_to_slab((void *)base);
+
 	slab->inverse = s->inverse;
 	__atomic_store_n(&slab->limit, 0, __ATOMIC_RELAXED);
 	slab->inuse = 0;
@@ -102,20 +112,38 @@ struct slab *new_slab(struct kmem_cache *s, struct thread *owner)
 				   : s->cpu_offset;
 	slab->list = LIST_NONE;
 	slab->carved = 0;
+	slab->first = 0;
 	slab->objects = s->objects;
 	slab->next = slab->prev = slab;
 	slab->nr_frames = s->nr_frames;
 	slab->cache = s;
-	slab->base = (uintptr_t)base;
-	slab_set_owner(slab, owner);
+	slab->base = base;
 	slab_set_tails(slab, FRAME_TAIL);
 	atomic_fetch_add_explicit(&s->nr_slabs, 1, memory_order_relaxed);
 	/* From here on it can be found, and mended, should this call never return. */
+	slab_set_state(slab, SLAB_OWNED, owner);
 	barrier();
 	slab->kind = FRAME_SLAB;
-	slab_set_state(slab, SLAB_OWNED);
 	cache_count(s, ALLOC_SLAB, 1);
 	return slab;
+}
+
+struct slab *new_slab(struct kmem_cache *s, struct thread *owner)
+{
+	bool reserved;
+	void *base = slab_frames(s, &reserved);
+	uint64_t *bits;
+
+	if (!base)
+		return NULL;
+	bits = slab_maps_get((uintptr_t)base);
+	if (!bits) {
+		free_slab_frames((uintptr_t)base, s->nr_frames, reserved);
+		return NULL;
+	}
+	virt_to_slab(base)->bits = bits;
+	virt_to_slab(base)->reserved = reserved;
+	return slab_make(s, (uintptr_t)base, owner);
 }
 
 void discard_slab(struct slab *slab)
@@ -124,23 +152,31 @@ void discard_slab(struct slab *slab)
 	slab->kind = FRAME_NONE;
 	barrier();
 	slab_set_tails(slab, FRAME_NONE);
-	slab_set_owner(slab, NULL);
-	slab_set_state(slab, SLAB_FREE);
+	slab_set_state(slab, SLAB_FREE, NO_OWNER);
 	cache_count(slab->cache, FREE_SLAB, 1);
 	/* Release pairs with the acquire in cache_slot(): the cache is not looked at any more. */
 	atomic_fetch_sub_explicit(&slab->cache->nr_slabs, 1, memory_order_release);
-	if (slab->reserved)
-		reserve_free((void *)slab->base, slab->nr_frames);
-	else
-		frame_free((void *)slab->base, slab->nr_frames);
+	free_slab_frames(slab->base, slab->nr_frames, slab->reserved);
 }
 
-/* Makes more objects, about a page of them, where not all exist yet. */
+/* Objects [from, to) become free; what the maps' words held beyond is of another time. */
+static void __set_carved_free(struct slab *slab, uint32_t from, uint32_t to)
+{
+	for (uint32_t i = from; i < to; i = (i / 64 + 1) * 64) {
+		uint32_t end = to / 64 == i / 64 ? to % 64 : 64;
+		uint64_t below = end < 64 ? (UINT64_C(1) << end) - 1 : ~UINT64_C(0);
+		uint64_t before = (UINT64_C(1) << i % 64) - 1;
+		uint64_t *word = slab_free_word(slab, i / 64);
+
+		*word = (*word & before) | (below & ~before);
+	}
+}
+
+/* Makes more objects, about a page of them, where not all exist yet. There is no other free one. */
 static void __slab_carve(struct slab *slab)
 {
 	const struct kmem_cache *s = slab->cache;
 	uint32_t left = slab->objects - slab->carved, n;
-	struct free_object **link = &slab->freelist;
 	char *object = (char *)slab->base + (size_t)slab->carved * s->size;
 	/* Up to the end of a page: the next one stays untouched until it is needed. */
 	size_t room = CARVE_SIZE - ((uintptr_t)object & (CARVE_SIZE - 1));
@@ -153,149 +189,249 @@ static void __slab_carve(struct slab *slab)
 	if (n > left)
 		n = left;
 	for (uint32_t i = 0; i < n; i++, object += s->size) {
-		struct free_object *fo = object_to_free(s, object);
-
 		if (s->ctor)
 			s->ctor(object);
-		fo->state.word = 0;
-		fo->state.mark = FREE_MARK;
-		*link = fo;
-		link = &fo->next;
+		object_to_free(s, object)->state.word = 0;
+		object_to_free(s, object)->state.mark = FREE_MARK;
 	}
-	*link = NULL;
+	__set_carved_free(slab, slab->carved, slab->carved + n);
+	slab->first = (uint16_t)(slab->carved / 64);
 	barrier();
 	slab->carved += n;
 	__atomic_store_n(&slab->limit, slab->carved * s->residue, __ATOMIC_RELAXED);
 }
 
+/*
+ * One word. In this order, so that an object is free by one of the maps at least; in both is he only until
+ * the owner hands out the next.
+ */
+static uint32_t __collect_word(struct slab *slab, uint32_t w)
+{
+	_Atomic uint64_t *remote = slab_remote_word(slab, w);
+	/* Acquire pairs with the OR in slab_set_remote(): what was written to the objects comes before. */
+	uint64_t found = atomic_load_explicit(remote, memory_order_acquire);
+
+	if (!found)
+		return 0;
+	*slab_free_word(slab, w) |= found;
+	if (w < slab->first)
+		slab->first = (uint16_t)w;
+	barrier();
+	atomic_fetch_and_explicit(remote, ~found, memory_order_acq_rel);
+	return (uint32_t)__builtin_popcountll(found);
+}
+
+static uint32_t __collect_planes(struct slab *slab, uint32_t planes)
+{
+	uint32_t words = slab_words(slab), n = 0;
+
+	for (; planes; planes &= planes - 1) {
+		uint32_t w = (uint32_t)__builtin_ctz(planes) * PLANE_WORDS, end = w + PLANE_WORDS;
+
+		for (; w < end && w < words; w++)
+			n += __collect_word(slab, w);
+	}
+	return n;
+}
+
+/* Before any of what came is handed out: who set bits by then, and finds the count unchanged, has them. */
+static void __count_collection(struct slab *slab)
+{
+	uint32_t n = atomic_load_explicit(&slab->collections, memory_order_relaxed);
+
+	atomic_store_explicit(&slab->collections, n + 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+}
+
 uint32_t __slab_collect(struct slab *slab)
 {
-	union slab_remote old = remote_load(slab, memory_order_acquire), new;
-	struct free_object *first, *last;
-	struct nowait w = {0};
+	uint32_t planes, n;
 
-	do {
-		if (!old.head)
-			return 0;
-		new = old;
-		new.head = 0;
-		new.count = 0;
-		new.generation++;
-	} while (!nowait(&w, remote_cas(slab, &old, new)));
-	first = remote_first(slab, old);
-	if (slab->freelist) {
-		for (last = first; last->next; last = last->next)
-			;
-		last->next = slab->freelist;
-		barrier();
+	if (!slab_has_remote(slab))
+		return 0;
+	/* Before the words are read: what comes later is noted anew. */
+	planes = atomic_exchange_explicit(&slab->remote, 0, memory_order_seq_cst);
+	n = __collect_planes(slab, planes);
+	__count_collection(slab);
+	slab->inuse -= n;
+	return n;
+}
+
+/* The `n` lowest of the map; *w: the word of the last; returns what is left of that one. */
+static uint64_t __link_lowest(const struct slab *slab, uint32_t n, uint32_t *w,
+			      struct free_object **link)
+{
+	struct kmem_cache *s = slab->cache;
+	char *base = (char *)slab->base + s->offset;
+	union free_state state = {.room = s->sheaf - n, .mark = FREE_MARK};
+	uint64_t bits = *slab_free_word(slab, *w);
+
+	for (;; state.word++) {
+		struct free_object *fo;
+
+		while (!bits)
+			bits = *slab_free_word(slab, ++*w);
+		fo = (struct free_object *)(base +
+					    (*w * 64 + (size_t)__builtin_ctzll(bits)) * s->size);
+		bits &= bits - 1;
+		fo->state = state;
+		*link = fo;
+		link = &fo->next;
+		if (!--n)
+			break;
 	}
-	slab->freelist = first;
-	slab->inuse -= old.count;
-	return old.count;
+	*link = &s->bottom;
+	return bits;
 }
 
 uint32_t __slab_take(struct slab *slab, uint32_t want, struct free_object **list)
 {
-	struct free_object *last;
-	uint32_t n = 1;
+	struct free_object *first;
+	uint32_t n, w;
+	uint64_t left;
 
-	if (!slab->freelist && !__slab_collect(slab))
+	assert(want <= slab->cache->sheaf);
+	if (slab->inuse == slab->carved && !__slab_collect(slab))
 		__slab_carve(slab);
-	last = *list = slab->freelist;
-	if (!last)
+	n = slab->carved - slab->inuse;
+	if (!n)
 		return 0;
-	for (; n < want && last->next; n++)
-		last = last->next;
-	/* In this order: where it ends in between, *list is to be cut where slab->freelist begins. */
+	if (n > want)
+		n = want;
+	w = slab->first;
+	left = __link_lowest(slab, n, &w, &first);
+	/* In this order: where it ends in between, *list has what the map may still have. */
+	*list = first;
 	barrier();
-	slab->freelist = last->next;
-	barrier();
-	last->next = NULL;
+	for (uint32_t i = slab->first; i < w; i++)
+		*slab_free_word(slab, i) = 0;
+	*slab_free_word(slab, w) = left;
+	slab->first = (uint16_t)w;
 	slab->inuse += n;
+	return n;
+}
+
+/* What is in both maps is so because a collection ended in the middle: it has been handed to nobody. */
+static uint32_t __count_free(struct slab *slab)
+{
+	uint32_t words = slab_words(slab), n = 0;
+
+	for (uint32_t w = 0; w < words; w++) {
+		uint64_t *word = slab_free_word(slab, w);
+
+		*word &= carved_mask(slab, w);
+		n += (uint32_t)__builtin_popcountll(*word);
+	}
 	return n;
 }
 
 void __slab_recover(struct slab *slab)
 {
-	const struct kmem_cache *s = slab->cache;
-	const struct free_object *fo = slab->freelist;
-	uint32_t n = 0;
-
-	if (remote_load(slab, memory_order_acquire).state == SLAB_FREE)
-		slab_set_state(slab, SLAB_OWNED);
-	/* A freelist is carved only where there is none. */
-	if (fo && ((uintptr_t)fo - s->offset - slab->base) / s->size >= slab->carved)
-		slab->freelist = NULL;
-	for (fo = slab->freelist; fo; fo = fo->next)
-		n++;
-	slab->inuse = slab->carved - n;
-	__atomic_store_n(&slab->limit, slab->carved * s->residue, __ATOMIC_RELAXED);
+	slab_set_tails(slab, FRAME_TAIL);
+	slab->kind = FRAME_SLAB;
+	__collect_planes(slab, (1U << SLAB_PLANES) - 1);
+	__count_collection(slab);
+	slab->first = 0;
+	slab->inuse = slab->carved - __count_free(slab);
+	__atomic_store_n(&slab->limit, slab->carved * slab->cache->residue, __ATOMIC_RELAXED);
 }
 
-/* Will the slab have no object in use when `count` more are on its remote list? Nobody's inuse is const. */
-racy_reader static bool will_be_empty(const struct slab *slab, union slab_remote r, uint32_t count)
+/*
+ * Is no object in use, as far as the maps tell whose slab it isn't? Whoever frees the last one sees to it; the
+ * last one completes its word.
+ */
+racy_reader static bool word_is_empty(const struct slab *slab, uint32_t w)
 {
-	return r.state == SLAB_PARTIAL && r.count + count == slab->inuse;
+	uint64_t free = load_folded(*slab_free_word(slab, w)) |
+			atomic_load_explicit(slab_remote_word(slab, w), memory_order_relaxed);
+
+	return (~free & carved_mask(slab, w)) == 0;
 }
 
-enum free_result slab_free_remote(struct slab *slab, const struct free_chain *chain, bool may_adopt)
+racy_reader static bool is_empty(const struct slab *slab, uint32_t word)
 {
-	union slab_remote old = remote_load(slab, memory_order_acquire), new;
-	/* Not from the slab later: it may be anybody's by then. */
-	const struct kmem_cache *s = slab->cache;
-	uintptr_t object = (uintptr_t)free_object_start(s, chain->first);
-	bool was_full, empty;
+	uint32_t words = slab_words(slab);
+
+	if (!word_is_empty(slab, word))
+		return false;
+	for (uint32_t w = 0; w < words; w++) {
+		if (!word_is_empty(slab, w))
+			return false;
+	}
+	return true;
+}
+
+void slab_set_remote(struct slab *slab, const struct free_group *group)
+{
+	cache_count(slab->cache, FREE_REMOTE, (uint32_t)__builtin_popcountll(group->mask));
+	atomic_fetch_or_explicit(slab_remote_word(slab, group->word), group->mask,
+				 memory_order_seq_cst);
+}
+
+/*
+ * Whoever reads the plane's bit as set, the bit that the owner clears before he collects, is seen by that
+ * collection. Whoever reads the state as OWNED is seen by the owner before the slab is full and nobody's:
+ * in __slab_release_full() he looks after the state has changed. All of these are in one order.
+ */
+enum free_result slab_note_remote(struct slab *slab, uint32_t word, union slab_shared before,
+				  struct thread *adopter)
+{
+	uint8_t plane = (uint8_t)(1U << word / PLANE_WORDS);
+	union slab_shared old, new;
 	struct nowait w = {0};
 
+	if (!(atomic_load_explicit(&slab->remote, memory_order_seq_cst) & plane))
+		atomic_fetch_or_explicit(&slab->remote, plane, memory_order_seq_cst);
+	old = slab_shared(slab, memory_order_seq_cst);
 	do {
-		was_full = old.state == SLAB_FULL;
-		empty = will_be_empty(slab, old, chain->count);
+		if (old.state == SLAB_PARTIAL)
+			return is_empty(slab, word) ? FREE_EMPTIED : FREE_PUSHED;
+		if (old.state != SLAB_FULL || old.generation != before.generation)
+			return FREE_PUSHED;
 		new = old;
-		if (was_full && may_adopt) {
-			new.state = SLAB_OWNED;
-			continue;
-		}
-		if (was_full)
-			new.state = SLAB_PARTIAL;
-		chain->last->next = remote_first(slab, old);
-		new.head = (uint32_t)((object - slab->base) / MIN_ALIGN) + 1;
-		new.count = (uint16_t)(new.count + chain->count);
-	} while (!nowait(&w, remote_cas(slab, &old, new)));
-	if (!was_full || !may_adopt)
-		cache_count(s, FREE_REMOTE, chain->count);
-	if (!was_full)
-		return empty ? FREE_EMPTIED : FREE_PUSHED;
-	return may_adopt ? FREE_ADOPTED : FREE_LISTED;
+		new.state = adopter ? SLAB_OWNED : SLAB_PARTIAL;
+		new.owner = frame_number((uintptr_t)adopter);
+	} while (!nowait(&w, shared_cas(slab, &old, new)));
+	return adopter ? FREE_ADOPTED : FREE_LISTED;
+}
+
+enum free_result slab_free_remote(struct slab *slab, const struct free_group *group,
+				  struct thread *adopter)
+{
+	union slab_shared before = slab_shared(slab, memory_order_acquire);
+
+	slab_set_remote(slab, group);
+	return slab_note_remote(slab, group->word, before, adopter);
 }
 
 bool __slab_release_full(struct slab *slab)
 {
-	struct thread *owner = load_folded(slab->owner);
-	union slab_remote old = remote_load(slab, memory_order_acquire), new;
+	union slab_shared mine = slab_shared(slab, memory_order_acquire), full = mine;
 	struct nowait w = {0};
 
-	/* Before the word changes: from then on the slab may have another owner. */
-	slab_set_owner(slab, NO_OWNER);
-	do {
-		if (old.head) {
-			slab_set_owner(slab, owner);
+	if (slab_has_remote(slab))
+		return false;
+	slab_set_state(slab, SLAB_FULL, NO_OWNER);
+	full.state = SLAB_FULL;
+	full.owner = 0;
+	/* What came before the state had changed has no other owner to come to. */
+	while (atomic_load_explicit(&slab->remote, memory_order_seq_cst)) {
+		if (nowait(&w, shared_cas(slab, &full, mine)))
 			return false;
-		}
-		new = old;
-		new.state = SLAB_FULL;
-	} while (!nowait(&w, remote_cas(slab, &old, new)));
+		if (full.state != SLAB_FULL || full.generation != mine.generation)
+			break;
+	}
 	return true;
 }
 
 void __slab_release_partial(struct slab *slab)
 {
-	slab_set_owner(slab, NO_OWNER);
-	slab_set_state(slab, SLAB_PARTIAL);
+	slab_set_state(slab, SLAB_PARTIAL, NO_OWNER);
 }
 
-void slab_acquire_partial(struct slab *slab)
+void slab_acquire_partial(struct slab *slab, struct thread *owner)
 {
-	slab_set_state(slab, SLAB_OWNED);
+	slab_set_state(slab, SLAB_OWNED, owner);
 }
 
 racy_reader bool may_be_free_object(const struct kmem_cache *s, const struct free_object *fo)
@@ -324,10 +460,21 @@ racy_reader bool freelist_has(const struct free_object *list, const struct free_
 	return false;
 }
 
-racy_reader bool slab_has_free(struct slab *slab, const struct free_object *fo)
+racy_reader bool slab_has_free(const struct slab *slab, const struct free_object *fo)
 {
-	union slab_remote r = remote_load(slab, memory_order_acquire);
+	struct free_group g = free_group_of(slab, fo);
+	uint64_t free = load_folded(*slab_free_word(slab, g.word)) |
+			atomic_load_explicit(slab_remote_word(slab, g.word), memory_order_relaxed);
 
-	return freelist_has(slab->freelist, fo, slab->objects) ||
-	       freelist_has(remote_first(slab, r), fo, slab->objects);
+	return free & g.mask;
+}
+
+racy_reader uint32_t slab_count_remote(const struct slab *slab)
+{
+	uint32_t words = slab_words(slab), n = 0;
+
+	for (uint32_t w = 0; w < words; w++)
+		n += (uint32_t)__builtin_popcountll(
+			atomic_load_explicit(slab_remote_word(slab, w), memory_order_relaxed));
+	return n;
 }

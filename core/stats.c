@@ -21,13 +21,12 @@ static uint32_t cache_index(const struct kmem_cache *s)
 
 racy_reader static uint32_t count_inuse(struct slab *slab)
 {
-	union slab_remote r;
-	uint32_t inuse;
-
 	/* This first: what is collected in between is then missing from both, rather than in both. */
-	r.word = atomic_load_explicit(&slab->remote, memory_order_acquire);
+	uint32_t freed = slab_count_remote(slab), inuse;
+
+	atomic_thread_fence(memory_order_acquire);
 	inuse = load_folded(slab->inuse);
-	return inuse > r.count ? inuse - r.count : 0;
+	return inuse > freed ? inuse - freed : 0;
 }
 
 racy_reader static void add_slab(struct heap_stats *heap, struct cache_stats *caches,

@@ -2,9 +2,9 @@
  * Taking the local_lock, and mending what a holder left that never comes back. Layer: thread; see thread.h.
  *
  * The slow paths order their stores so that at each instruction every object is in one place, or in two
- * of which the stage says which counts; what is only in registers is lost: an object, or those of one slab
- * that were going home together, or a slab. Lists of slabs are not mended but made anew, from the slabs
- * that say that they are this thread's and this cache's.
+ * of which the stage or the slab's map says which counts; what is only in registers is lost: an object, or
+ * the frames of a slab. Lists of slabs are not mended but made anew, from the slabs that say that they are
+ * this thread's and this cache's.
  */
 #include "frame.h"
 #include "bitmap.h"
@@ -25,14 +25,59 @@ static void list_cut(struct free_object **list, const struct free_object *stop)
 		*link = NULL;
 }
 
+/* Has the group been handed out again, or can nobody say? A collection counts itself before that. */
+racy_reader static bool was_collected(const struct slab *slab, const struct free_group *group,
+				      uint16_t before)
+{
+	if (load_folded(*slab_free_word(slab, group->word)) & group->mask)
+		return true;
+	atomic_thread_fence(memory_order_acquire);
+	return slab_collections(slab) != before;
+}
+
+/*
+ * Did the group that the stage speaks of reach its slab? One OR sets it in the map of what others freed, and a
+ * collection moves it from there to the other: they are looked at in this order. Where it is in neither, but
+ * there was a collection since, it is given up.
+ */
+static void __recover_sending(struct thread *t, const struct kmem_cache *s)
+{
+	struct kmem_cache_lists *l = thread_lists(t, s);
+	struct slab *slab = slab_of(l->flushing);
+	union slab_shared before = slab_shared(slab, memory_order_acquire);
+	struct free_group group;
+	struct free_object *rest = free_group_take(slab, l->flushing, &group);
+
+	if (atomic_load_explicit(slab_remote_word(slab, group.word), memory_order_acquire) &
+	    group.mask)
+		slab_note_remote(slab, group.word, before, t);
+	else if (!was_collected(slab, &group, thread_cpu(t, s->cpu_offset)->sent))
+		return;
+	l->flushing = rest;
+}
+
 static void __recover_moving(struct kmem_cache_cpu *c, struct kmem_cache_lists *l)
 {
-	if (c->stage != STAGE_MINE && !sheaf_is_shut(c))
+	if (c->stage != STAGE_MINE && c->stage != STAGE_SENDING && !sheaf_is_shut(c))
 		l->moving = NULL;
-	list_cut(&l->moving, c->slab->freelist);
 	list_cut(&l->moving, l->flushing);
 	barrier();
 	c->stage = STAGE_MINE;
+}
+
+/* What is free in a slab of the thread's already: it was on its way there, or being taken. */
+static void __drop_arrived(struct thread *t, const struct kmem_cache *s, struct kmem_cache_lists *l)
+{
+	struct free_object **link = &l->flushing;
+
+	while (!freelist_is_end(s, *link)) {
+		struct slab *slab = slab_of(*link);
+
+		if (slab_is_of(slab, t) && __slab_is_free(slab, *link))
+			*link = (*link)->next;
+		else
+			link = &(*link)->next;
+	}
 }
 
 /* Behind what was to be flushed anyway. */
@@ -62,7 +107,8 @@ static void __relist(struct kmem_cache_cpu *c, struct kmem_cache_lists *l, struc
 	}
 	slab->list = LIST_PARTIAL;
 	slab_list_add_tail(&l->partial, slab);
-	c->nr_empty = (uint16_t)(c->nr_empty + (slab->inuse == 0));
+	if (slab->inuse == 0 && c->nr_empty < UINT8_MAX)
+		c->nr_empty++;
 }
 
 /* Returns the frames that the thread has on the lists of all its caches. */
@@ -77,7 +123,7 @@ static int32_t __relist_section(struct thread *t, const struct kmem_cache *s, st
 		if (i == SECTION_FRAMES)
 			return owned;
 		slab = &sec->slabs[i];
-		if (load_folded(slab->owner) != t || slab->kind != FRAME_SLAB)
+		if (!slab_is_of(slab, t))
 			continue;
 		if (slab->cache == s)
 			__relist(thread_cpu(t, s->cpu_offset), thread_lists(t, s), slab);
@@ -105,9 +151,12 @@ static void __recover(struct thread *t, struct kmem_cache *s)
 	struct kmem_cache_lists *l = thread_lists(t, s);
 
 	assert(local_lock_is_locked(t, c));
+	if (c->stage == STAGE_SENDING && !freelist_is_end(s, l->flushing))
+		__recover_sending(t, s);
 	__recover_moving(c, l);
 	__recover_lists(t, s);
 	__flush_moving(s, l);
+	__drop_arrived(t, s, l);
 	__thread_put_all(t, s);
 	if (sheaf_is_shut(c))
 		c->freelist = &s->bottom;

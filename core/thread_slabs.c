@@ -3,7 +3,8 @@
  *
  * A sheaf is refilled by cost: from the current slab, a partial slab of the thread, a full one that frees
  * from elsewhere have reached, the node's list, new frames. It is flushed to where its objects are of: into
- * the thread's own slabs by plain stores; to another's, all that are of one slab in a row by one CAS.
+ * the thread's own slabs by plain stores; to another's, what is in a row and has its bits in one word by
+ * one atomic OR.
  *
  * A thread keeps slabs of up to MAX_OWNED frames, for into its own it frees without a CAS; but what is free
  * in the slabs of an idle thread is out of reach for the others, so beyond that the oldest are released. A full
@@ -54,11 +55,13 @@ static bool should_keep_empty(const struct kmem_cache_cpu *c)
 
 static void __del_partial(struct thread *t, struct kmem_cache *s, struct slab *slab)
 {
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+
 	slab_list_del(&thread_lists(t, s)->partial, slab);
 	slab->list = LIST_NONE;
 	count_owned(t, -(int32_t)slab->nr_frames);
-	if (slab->inuse == 0)
-		thread_cpu(t, s->cpu_offset)->nr_empty--;
+	if (slab->inuse == 0 && c->nr_empty)
+		c->nr_empty--;
 }
 
 static void __del_full(struct thread *t, struct kmem_cache *s, struct slab *slab)
@@ -141,28 +144,33 @@ static struct slab *__next_slab(struct thread *t, struct kmem_cache *s)
 	slab = __scan_full(t, s);
 	if (slab)
 		return slab;
-	slab = get_partial(get_node(s));
-	if (slab) {
-		cache_count(s, ALLOC_FROM_PARTIAL, 1);
-		slab_set_owner(slab, t);
-		return slab;
-	}
-	return new_slab(s, t);
+	slab = get_partial(get_node(s), t);
+	if (!slab)
+		return new_slab(s, t);
+	cache_count(s, ALLOC_FROM_PARTIAL, 1);
+	return slab;
 }
 
-/* What has been moved, n objects whole and nobody else's, becomes the sheaf, which is shut. */
-static void __give(struct thread *t, struct kmem_cache *s, uint32_t n)
+/* Do the objects say what room is left? */
+static bool is_sheaf(const struct kmem_cache *s, const struct free_object *fo)
+{
+	uint32_t room = fo->state.room;
+
+	for (; fo != &s->bottom; fo = fo->next) {
+		if (fo->state.mark != FREE_MARK || fo->state.room != room++)
+			return false;
+	}
+	return room == s->sheaf;
+}
+
+/* What has been moved, a sheaf down to its bottom and nobody else's, takes the place of the one that is shut. */
+static void __give(struct thread *t, struct kmem_cache *s)
 {
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 	struct kmem_cache_lists *l = thread_lists(t, s);
-	union free_state state = {.room = s->sheaf - n, .mark = FREE_MARK};
-	struct free_object **link = &l->moving;
 
-	assert(c->stage == STAGE_MINE && sheaf_is_shut(c));
-	for (; !freelist_is_end(s, *link); link = &(*link)->next, state.word++)
-		(*link)->state = state;
-	assert(state.room == s->sheaf);
-	*link = &s->bottom;
+	assert(c->stage == STAGE_MINE && sheaf_is_shut(c) && is_sheaf(s, l->moving));
+	(void)is_sheaf;
 	barrier();
 	c->stage = STAGE_GIVING;
 	barrier();
@@ -173,12 +181,18 @@ static void __give(struct thread *t, struct kmem_cache *s, uint32_t n)
 	c->stage = STAGE_NONE;
 }
 
+static void __give_nothing(struct thread *t, struct kmem_cache *s)
+{
+	thread_lists(t, s)->moving = &s->bottom;
+	__give(t, s);
+}
+
 static bool __refill_from(struct thread *t, struct kmem_cache *s, struct slab *slab)
 {
 	uint32_t n = __slab_take(slab, s->sheaf / 2, &thread_lists(t, s)->moving);
 
 	if (n)
-		__give(t, s, n);
+		__give(t, s);
 	cache_count(s, ALLOC_FASTPATH, n);
 	return n != 0;
 }
@@ -210,7 +224,7 @@ bool __thread_refill(struct thread *t, struct kmem_cache *s)
 		c->slab = slab;
 		barrier();
 	}
-	__give(t, s, 0);
+	__give_nothing(t, s);
 	return false;
 }
 
@@ -228,11 +242,15 @@ static void __empty_partial(struct thread *t, struct kmem_cache *s, struct slab 
 	discard_slab(slab);
 }
 
-/* Into a slab of the thread's own. */
-static void __put_local(struct thread *t, struct kmem_cache *s, struct slab *slab,
-			struct free_object *fo)
+/* The first of what is to be flushed, into a slab of the thread's own. */
+static void __put_local(struct thread *t, struct kmem_cache *s, struct slab *slab)
 {
-	__slab_put(slab, fo);
+	struct kmem_cache_lists *l = thread_lists(t, s);
+
+	__slab_put(slab, l->flushing);
+	/* Not before it is free, and not after the slab may have gone. */
+	l->flushing = l->flushing->next;
+	barrier();
 	switch ((enum slab_list)slab->list) {
 	case LIST_NONE: /* the current one */
 		break;
@@ -247,49 +265,51 @@ static void __put_local(struct thread *t, struct kmem_cache *s, struct slab *sla
 	}
 }
 
-/* The slab was full and nobody's; its first free made it this thread's. */
-static void __adopt(struct thread *t, struct kmem_cache *s, struct slab *slab,
-		    const struct free_chain *chain)
+/* The group that the first of the list is of, as far as it comes in a row. Returns what follows it. */
+struct free_object *free_group_take(const struct slab *slab, struct free_object *list,
+				    struct free_group *group)
 {
-	chain->last->next = NULL;
-	slab->freelist = chain->first;
-	slab->inuse = slab->objects - chain->count;
-	barrier();
-	slab_set_owner(slab, t);
-	__add_partial(t, s, slab);
-}
+	*group = free_group_of(slab, list);
+	for (list = list->next; !freelist_is_end(slab->cache, list) && slab_of(list) == slab;
+	     list = list->next) {
+		struct free_group one = free_group_of(slab, list);
 
-static void __put_remote(struct thread *t, struct kmem_cache *s, struct slab *slab,
-			 const struct free_chain *chain)
-{
-	switch (slab_free_remote(slab, chain, true)) {
-	case FREE_ADOPTED:
-		__adopt(t, s, slab, chain);
-		break;
-	case FREE_EMPTIED:
-		note_empty(get_node(s));
-		break;
-	case FREE_PUSHED:
-	case FREE_LISTED:
-		break;
+		if (one.word != group->word)
+			break;
+		group->mask |= one.mask;
 	}
+	return list;
 }
 
-/* Takes from *list what is of the first one's slab, as far as it comes in a row. */
-static void chain_take(struct free_object **list, const struct slab *slab, struct free_chain *chain)
+/*
+ * The first group of what is to be flushed, into a slab that isn't the thread's. It leaves the list when all is
+ * done: until then the stage says that it may be free already, and `sent` whether that can be told.
+ */
+static void __put_remote(struct thread *t, struct kmem_cache *s, struct slab *slab)
 {
-	struct free_object *fo = *list;
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+	struct kmem_cache_lists *l = thread_lists(t, s);
+	union slab_shared before = slab_shared(slab, memory_order_acquire);
+	struct free_group group;
+	struct free_object *rest = free_group_take(slab, l->flushing, &group);
+	enum free_result result;
 
-	chain->first = fo;
-	chain->count = 0;
-	do {
-		chain->last = fo;
-		chain->count++;
-		fo = fo->next;
-	} while (!freelist_is_end(slab->cache, fo) && slab_of(fo) == slab);
+	c->sent = slab_collections(slab);
 	barrier();
-	*list = fo;
+	c->stage = STAGE_SENDING;
 	barrier();
+	slab_set_remote(slab, &group);
+	result = slab_note_remote(slab, group.word, before, t);
+	l->flushing = rest;
+	barrier();
+	c->stage = STAGE_MINE;
+	barrier();
+	if (result == FREE_ADOPTED) {
+		__slab_collect(slab);
+		__add_partial(t, s, slab);
+	} else if (result == FREE_EMPTIED) {
+		note_empty(get_node(s));
+	}
 }
 
 void __thread_put_all(struct thread *t, struct kmem_cache *s)
@@ -297,19 +317,12 @@ void __thread_put_all(struct thread *t, struct kmem_cache *s)
 	struct kmem_cache_lists *l = thread_lists(t, s);
 
 	while (!freelist_is_end(s, l->flushing)) {
-		struct free_object *fo = l->flushing;
-		struct slab *slab = slab_of(fo);
+		struct slab *slab = slab_of(l->flushing);
 
-		if (load_folded(slab->owner) == t) {
-			l->flushing = fo->next;
-			barrier();
-			__put_local(t, s, slab, fo);
-		} else {
-			struct free_chain chain;
-
-			chain_take(&l->flushing, slab, &chain);
-			__put_remote(t, s, slab, &chain);
-		}
+		if (slab_is_of(slab, t))
+			__put_local(t, s, slab);
+		else
+			__put_remote(t, s, slab);
 	}
 	l->flushing = NULL;
 }
@@ -336,23 +349,33 @@ static void __take_sheaf(struct thread *t, struct kmem_cache *s, struct free_obj
 	barrier();
 }
 
+/* Has the upper `n` of a list say what room is left with them alone. Returns the last of them. */
+static struct free_object *count_room(const struct kmem_cache *s, struct free_object *fo,
+				      uint32_t n)
+{
+	union free_state state = {.room = s->sheaf - n, .mark = FREE_MARK};
+
+	for (; --n; fo = fo->next, state.word++)
+		fo->state = state;
+	fo->state = state;
+	return fo;
+}
+
 void __thread_flush_sheaf(struct thread *t, struct kmem_cache *s, struct free_object *fo)
 {
 	struct kmem_cache_lists *l = thread_lists(t, s);
 	struct free_object *last;
-	uint32_t keep = 1;
 
 	cache_count(s, FREE_SLOWPATH, 1);
 	cache_count(s, FREE_FASTPATH, s->sheaf / 2U + 1);
 	__take_sheaf(t, s, fo);
-	for (last = fo; !freelist_is_end(s, last->next) && keep < s->sheaf / 2; keep++)
-		last = last->next;
+	last = count_room(s, fo, s->sheaf / 2);
 	l->flushing = last->next;
 	barrier();
-	last->next = NULL;
+	last->next = &s->bottom;
 	barrier();
 	__thread_put_all(t, s);
-	__give(t, s, keep);
+	__give(t, s);
 }
 
 void __thread_flush(struct thread *t, struct kmem_cache *s)
@@ -378,5 +401,5 @@ void __thread_flush(struct thread *t, struct kmem_cache *s)
 		__del_full(t, s, slab);
 		put_slab(get_node(s), slab);
 	}
-	__give(t, s, 0);
+	__give_nothing(t, s);
 }

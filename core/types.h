@@ -6,19 +6,18 @@
  * the objects; a *slab* is one or more frames of equal objects; a *run* is the frames of a large object.
  *
  * Rules
- *  1. What two threads touch is a single word, changed by CAS: slab->remote, kmem_cache_node->partial,
- *     the bitmaps of a section, thread->process. Struct slab and struct thread are type-stable: a stale
- *     pointer to one reads another slab's fields, never unmapped memory.
+ *  1. What two threads touch is a single word, changed by an atomic instruction: slab->shared, slab->remote,
+ *     kmem_cache_node->partial, the bitmaps of a section, thread->process. Struct slab and struct thread are
+ *     type-stable: a stale pointer to one reads another slab's fields, never unmapped memory.
  *  2. What only the owner touches is guarded by the local_lock of its thread and cache, which is held
  *     exactly when it differs from the address of its own thread. Plain stores and compiler barriers:
  *     the one other party is a signal handler on the same thread.
- *  3. A slab is owned by the thread that holds it in kmem_cache_cpu->slab or on one of its two lists.
- *     slab->owner says so to that thread; only that thread sets it to itself, and only that thread takes
- *     it away. To all others slab->remote.state is what counts.
+ *  3. A slab is owned by the thread that slab->shared names, from the moment that it does: it has it in
+ *     kmem_cache_cpu->slab, on one of its two lists, or in hand. Only that thread takes it away again.
  *  4. limit != 0 only in a live slab. A frame that is no slab, and every address that is not uslub's,
  *     reads limit == 0: the fast path of free() needs no other check.
  *
- * States of a slab (slab->remote.state)
+ * States of a slab (slab->shared.state)
  *
  *     SLAB_FREE ----new_slab()----> SLAB_OWNED <---thread: first free after it was full--- SLAB_FULL
  *         ^                         |  |   ^  |                                          |    ^
@@ -26,11 +25,11 @@
  *                                      |   '---get_partial()---.                         |
  *                                      '---put_slab()------> SLAB_PARTIAL <--nested free--'
  *
- *   state    freelist, inuse       remote list        on node->partial   who may change the state
- *   FREE     -                     empty              no                 who claims the frames
- *   OWNED    the owner's           pushed by any      no                 the owner
- *   FULL     empty                 empty              no                 whoever frees first, by CAS
- *   PARTIAL  nobody's, const       pushed by any      yes, or about to   whoever pops it
+ *   state    free objects, inuse   freed by others    on node->partial   who may change the state
+ *   FREE     -                     none               no                 who claims the frames
+ *   OWNED    the owner's           set by any         no                 the owner
+ *   FULL     none                  none, or in hand   no                 whoever frees first, by CAS
+ *   PARTIAL  nobody's, const       set by any         yes, or about to   whoever pops it
  *
  * The sheaf. malloc() and free() of a thread work on kmem_cache_cpu->freelist alone: a short list of free
  * objects of any slabs of the cache, whoever owns them. It is filled from the thread's slabs and flushed
@@ -39,8 +38,8 @@
  * top of it, so that there is no counter to keep; kmem_cache->bottom lies under them all. While a slow
  * path has the sheaf in its hands, sheaf_shut stands there: nothing can be had from it nor put onto it.
  *
- * Counting. slab->inuse is carved objects less those on slab->freelist: objects in a sheaf, and on the
- * remote list until it is collected, count as in use. It is exact for the owner.
+ * Counting. slab->inuse is carved objects less those in the owner's map: objects in a sheaf, and those
+ * freed by others until they are collected, count as in use. It is exact for the owner.
  */
 #ifndef USLUB_TYPES_H
 #define USLUB_TYPES_H
@@ -109,54 +108,65 @@ enum frame_kind {
 /* The thread's list that a slab is on. */
 enum slab_list { LIST_NONE, LIST_PARTIAL, LIST_FULL };
 
-/* The shared word of a slab: the remote list, its length, and the state, changed together. */
-union slab_remote {
+/* The shared word of a slab: its state and its owner, changed together. */
+union slab_shared {
 	uint64_t word;
 	struct {
-		uint32_t head;	    /* first object: (offset in the slab / 16) + 1; 0: empty */
-		uint16_t count;	    /* objects on the list */
-		uint8_t state;	    /* enum slab_state */
-		uint8_t generation; /* of collections: tells an unchanged list from one come back */
+		uint32_t owner;		  /* frame number of its thread's record; 0: none */
+		uint32_t state : 8;	  /* enum slab_state */
+		uint32_t generation : 24; /* counts the slabs that the frame has been */
 	};
 };
-static_assert(sizeof(union slab_remote) == 8, "one word, one CAS");
+static_assert(sizeof(union slab_shared) == 8, "one word, one CAS");
 
 struct slab {
-	/* The owner's line; everybody's free() reads inverse, limit and cpu_offset. */
-	uint64_t inverse;	      /* const; kmem_cache->inverse */
-	uint64_t limit;		      /* owner, under local_lock; objects carved * residue */
-	uint16_t cpu_offset;	      /* const; of kmem_cache_cpu in struct thread, for kfree() */
-	uint8_t kind;		      /* who claimed the frame; enum frame_kind */
-	uint8_t list;		      /* owner, under local_lock; enum slab_list */
-	uint32_t inuse;		      /* owner, under local_lock; see "Counting" */
-	struct thread *owner;	      /* rule 3; NO_OWNER where none, NULL where no slab */
-	struct free_object *freelist; /* owner, under local_lock; linked through the objects */
-	uint32_t carved;	      /* owner, under local_lock; objects that exist so far */
-	uint32_t objects;	      /* const; objects that fit */
-	struct slab *next;	      /* owner, under local_lock; circular */
-	struct slab *prev;
-
-	/* Everybody's line. */
-	_Atomic uint64_t remote; /* CAS; union slab_remote */
-	_Atomic uint32_t link;	 /* frame number of the next on a frame_stack */
+	/* Everybody's line: seldom written, for each free() reads it. */
+	uint64_t inverse;	  /* const; kmem_cache->inverse */
+	uint64_t limit;		  /* owner, under local_lock; objects carved * residue */
+	uint16_t cpu_offset;	  /* const; of kmem_cache_cpu in struct thread, for kfree() */
+	uint8_t kind;		  /* who claimed the frame; enum frame_kind */
+	_Atomic uint8_t remote;	  /* a bit for each plane of slab->bits that remote frees reached */
+	_Atomic uint32_t link;	  /* frame number of the next on a frame_stack */
+	_Atomic uint64_t shared;  /* CAS; union slab_shared */
+	uint64_t *bits;		  /* const; see struct section */
+	uintptr_t base;		  /* const; address of the first frame */
+	struct kmem_cache *cache; /* const; NULL for large objects */
 	uint32_t
 		nr_frames; /* holder's; of the slab, run or mapping; of a tail: back to the first */
-	struct kmem_cache *cache; /* const; NULL for large objects */
-	uintptr_t base;		  /* const; address of the first frame */
-	size_t size;		  /* large object: usable bytes; its holder's, as realloc's are */
-	bool reserved;		  /* holder's; the frames are the reserve's */
-	uint8_t account;	  /* holder's; large object: see nolock.h; 0: none */
+	_Atomic uint32_t collections; /* owner, under local_lock; counts them, and is never reset */
+
+	/* The owner's line, under local_lock; of a large object its holder's. */
+	struct slab *next; /* circular */
+	struct slab *prev;
+	uint32_t inuse;	  /* see "Counting" */
+	uint32_t carved;  /* objects that exist so far */
+	uint32_t objects; /* const; objects that fit */
+	uint16_t first;	  /* below this word of the map of free objects all are 0 */
+	uint8_t list;	  /* enum slab_list */
+	bool reserved;	  /* holder's; the frames are the reserve's */
+	size_t size;	  /* large object: usable bytes; its holder's, as realloc's are */
+	uint8_t account;  /* holder's; large object: see nolock.h; 0: none */
 } __attribute__((aligned(128)));
 static_assert(sizeof(struct slab) == 128, "virt_to_slab() shifts by it");
+static_assert(offsetof(struct slab, next) == 64, "frees must not share the owner's line");
 
-/* Others may be reading the owner: see rule 3. */
-static inline void slab_set_owner(struct slab *slab, struct thread *owner)
-{
-	__atomic_store_n(&slab->owner, owner, __ATOMIC_RELAXED);
-}
-static_assert(offsetof(struct slab, remote) == 64, "remote frees must not share the owner's line");
+#define NO_OWNER ((struct thread *)0)
 
-#define NO_OWNER ((struct thread *)1)
+/* A slab's two maps have a bit for each object, in planes of 512 bits. */
+#define PLANE_WORDS 8
+#define SLAB_PLANES (FRAME_SIZE / MIN_ALIGN / (PLANE_WORDS * 64))
+static_assert(SLAB_PLANES <= 8, "slab->remote has a bit for each");
+
+/* Maps are made for so many frames at once: 128 KiB of address space for 8 MiB of heap. */
+#define MAPS_FRAMES 128U
+/* A cache line for each slab, that of its first frame: so little is touched where objects are few. */
+struct plane {
+	uint64_t of_frame[MAPS_FRAMES][PLANE_WORDS];
+};
+struct slab_maps {
+	struct plane free[SLAB_PLANES];	  /* owner, under local_lock; free objects */
+	struct plane remote[SLAB_PLANES]; /* atomic; objects freed by others, set to be collected */
+};
 
 /*
  * The metadata of 1 GiB of address space. A set bit in `used` is a frame that somebody holds, or that is
@@ -172,6 +182,8 @@ struct section {
 	_Atomic uint32_t run_top;	  /* hint: none of run_from is above */
 	_Atomic uint32_t first_free;	  /* hint: no free frame lies below */
 	uintptr_t base;			  /* const */
+	/* CAS from NULL, then const */
+	_Atomic(struct slab_maps *) maps[SECTION_FRAMES / MAPS_FRAMES];
 	_Atomic uint64_t committed[SECTION_WORDS]; /* readable and writable; holder clears */
 	_Atomic uint64_t dirty[SECTION_WORDS];	   /* holder; may be resident and not zero */
 	_Atomic uint64_t aged[SECTION_WORDS];	   /* free and dirty at the last tick of purge */
@@ -218,7 +230,8 @@ static_assert(offsetof(struct kmem_cache, nr_slabs) >= 64, "free() reads the fir
 enum cpu_stage {
 	STAGE_NONE,   /* sheaf, slabs and lists are whole */
 	STAGE_TAKING, /* moving is being taken from the sheaf, which still has it unless it is shut */
-	STAGE_MINE,   /* moving is nobody else's; it may run on into a list it is being cut from */
+	STAGE_MINE, /* moving is nobody else's; it may run on into flushing, which it is being cut from */
+	STAGE_SENDING, /* the same; the first of flushing may have been freed to another's slab already */
 	STAGE_GIVING, /* moving is being put into the sheaf, which has it unless it is shut */
 };
 
@@ -227,7 +240,8 @@ struct kmem_cache_cpu {
 	uintptr_t local_lock;	      /* see local_lock.h; == address of the thread: free */
 	struct free_object *freelist; /* under local_lock; the sheaf; not NULL once it is used */
 	struct slab *slab; /* under local_lock; the sheaf is filled from it; slab_none: none */
-	uint16_t nr_empty; /* under local_lock; partial slabs with no object in use */
+	uint16_t sent;	   /* under local_lock; in STAGE_SENDING; the slab's collections before */
+	uint8_t nr_empty;  /* under local_lock; partial slabs with no object in use; 255: or more */
 	uint8_t stage;	   /* under local_lock; enum cpu_stage */
 	uint32_t idle;	   /* owner; of the sheaf as it was at the last look: thread_idle.c */
 };

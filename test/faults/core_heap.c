@@ -90,8 +90,13 @@ static size_t sections_bytes(void)
 	size_t page = os_page_size(), bytes = 0;
 
 	for (size_t i = 0; i < NR_SECTIONS; i++) {
-		if (address_map.delta[i])
-			bytes += (sizeof(struct section) + page - 1) & ~(page - 1);
+		struct section *sec = section_find((uintptr_t)i << SECTION_SHIFT);
+
+		if (!sec)
+			continue;
+		bytes += (sizeof(*sec) + page - 1) & ~(page - 1);
+		for (size_t k = 0; k < SECTION_FRAMES / MAPS_FRAMES; k++)
+			bytes += sec->maps[k] ? sizeof(struct slab_maps) : 0;
 	}
 	return bytes;
 }

@@ -1,31 +1,31 @@
 /*
- * The shared word of a slab: remote frees, collection, OWNED -> FULL -> OWNED, FULL -> PARTIAL, the
- * node's list, and the empty slab's end.
+ * The shared word of a slab and its two maps: frees from elsewhere, collection, OWNED -> FULL -> OWNED,
+ * FULL -> PARTIAL, the node's list, the empty slab's end, and another slab in the same frames.
  *
  *   here               in core/
- *   cas, ghosts        slab.c    remote_cas(), slab_check()
- *   free_remote        slab.c    slab_free_remote(): a chain of objects by one CAS
- *   collect            slab.c    __slab_collect()
+ *   cas, ghosts        slab.c    shared_cas(), slab_check()
+ *   free_remote        slab.c    slab_set_remote(), slab_note_remote(): objects of a word by one OR
+ *   collect            slab.c    __slab_collect(), __collect_word()
  *   release_full       slab.c    __slab_release_full()
  *   set_state          slab.c    slab_set_state(); with it __slab_release_partial(), discard_slab(),
- *                                slab_acquire_partial()
+ *                                slab_acquire_partial(), new_slab()
  *   put_slab           node.c    put_slab()
  *   get_slab           node.c    get_partial(), pop_partial(), then __slab_take() of slab.c
  *   shrink             node.c    shrink_node(), called by note_empty()
  *   list_slab          node.c    list_partial(); the list is one step here, partial.pml has its steps
- *   put_all            thread_slabs.c  __put_all(), __put_local(), __put_remote(); for the nested thread
- *                                free_nested() of kmem_cache.c
- *   adopt              thread_slabs.c  __adopt()
+ *   put_objects        thread_slabs.c  __thread_put_all(), __put_local(), __put_remote(); for the nested
+ *                                thread free_nested() of kmem_cache.c
  *
  * One slab, all of its objects in use. Thread 1 has it on its list of full slabs and frees one object;
- * thread 2 frees two, by one CAS or one after the other; thread 3 is a handler whose class is locked
- * (may_adopt is false) and frees one; thread 4 takes the slab from the node's list when it is there,
- * allocates and frees. Each gives the slab up at any time at which it has it. The word has no generation
- * here: this protocol is right without.
+ * thread 2 frees two, by one OR or one after the other; thread 3 is a handler whose class is locked (it
+ * adopts nothing) and frees one; thread 4 takes the slab from the node's list when it is there, allocates and
+ * frees. Each gives the slab up at any time at which it has it. Who discards it may make another slab of its
+ * frames, whose objects stay in use.
  *
- * Proved: of the owner's plain fields, every access is made by the one owner; transitions are those of
- * types.h; a collection finds as many objects as the count says; `inuse` is exact; in the end every
- * object is on exactly one list, and what is free can be reached.
+ * Proved: the owner's map and count have one user, the owner; transitions are those of types.h; a collection
+ * finds what was freed; an object is handed out only if it is free, by one map alone; `inuse` is exact; in the
+ * end every object is in one map, and what is free can be reached; nobody comes to own another slab than the
+ * one that he freed into.
  */
 #include "common.pml"
 
@@ -36,6 +36,7 @@
 #define N 4
 #define NR 4
 #endif
+#define ALL ((1 << N) - 1)
 #define NESTED 3
 
 #define FREE 0
@@ -46,71 +47,46 @@
 #define NO_OWNER 0
 
 typedef word {
-	byte head;
-	byte count;
-	byte state
+	byte owner;
+	byte state;
+	byte generation
 }
 
-word remote;
-byte owner;
-byte freelist;
+word shared;
+byte free;   /* the owner's map */
+byte remote; /* the map of what others freed */
+bool noted;  /* slab->remote, of one plane */
 byte inuse;
-byte next[N + 1]; /* fo->next; objects are 1..N */
-bool listed;      /* on the node's list */
+bool listed; /* on the node's list */
 
 /* Ghosts. */
-#define LIVE 0
-#define ON_REMOTE 1
-#define ON_FREELIST 2
 byte holder; /* who owns the slab; 0: nobody */
-byte place[N + 1];
+byte live;   /* objects in use */
+bool remade; /* the frames are another slab */
+byte noting; /* threads that have set bits, or FULL, and not come to the end of it */
+
+/* What is free in nobody's full slab is about to be found. */
+#define FOUND assert(shared.state != FULL || !remote || noting)
 
 #define MINE assert(holder == _pid)
 
-#define SAME (remote.head == old.head && remote.count == old.count && remote.state == old.state)
-#define LOAD old.head = remote.head; old.count = remote.count; old.state = remote.state
-#define COPY_OLD new.head = old.head; new.count = old.count; new.state = old.state
-#define FORGET(w) w.head = 0; w.count = 0; w.state = 0
+#define SAME (shared.owner == old.owner && shared.state == old.state && \
+	shared.generation == old.generation)
+#define LOAD old.owner = shared.owner; old.state = shared.state; old.generation = shared.generation
+#define COPY_OLD new.owner = old.owner; new.state = old.state; new.generation = old.generation
+#define FORGET(w) w.owner = 0; w.state = 0; w.generation = 0
 
 #define ALLOWED(from, to) ( \
 	(from == FREE && to == OWNED) || \
-	(from == OWNED) || \
+	(from == OWNED && to != OWNED) || \
 	(from == FULL && (to == OWNED || to == PARTIAL)) || \
-	(from == PARTIAL && (to == PARTIAL || to == OWNED)))
-
-/* The objects of a chain go from one place to another: `n` of them. */
-inline ghost_move(first, nr, here, there)
-{
-	i = first;
-	n = nr;
-	do
-	:: n ->
-		assert(place[i] == here);
-		place[i] = there;
-		last = i;
-		i = next[i];
-		n--
-	:: else -> break
-	od;
-	i = 0
-}
+	(from == PARTIAL && to == OWNED))
 
 /* What a change of the word means. */
 inline ghosts()
 {
 	assert(ALLOWED(old.state, new.state));
-	assert((new.head == 0) == (new.count == 0));
-	assert(new.head == 0 || (new.state != FULL && new.state != FREE));
-	if
-	:: new.count > old.count ->
-		ghost_move(new.head, new.count - old.count, LIVE, ON_REMOTE);
-		last = 0
-	:: new.count < old.count ->
-		MINE;
-		ghost_move(old.head, old.count, ON_REMOTE, ON_FREELIST);
-		assert(next[last] == 0)
-	:: else
-	fi;
+	assert(new.state == OWNED || !new.owner);
 	if
 	:: old.state != OWNED && new.state == OWNED ->
 		assert(holder == 0);
@@ -128,9 +104,9 @@ inline cas()
 	if
 	:: SAME ->
 		ghosts();
-		remote.head = new.head;
-		remote.count = new.count;
-		remote.state = new.state;
+		shared.owner = new.owner;
+		shared.state = new.state;
+		shared.generation = new.generation;
 		FORGET(new);
 		break
 	:: else ->
@@ -144,13 +120,20 @@ inline load_old()
 	d_step { LOAD }
 }
 
-inline set_state(s)
+inline set_state(s, who)
 {
 	load_old();
 	do
-	:: true -> atomic { COPY_OLD; new.state = s; cas() }
+	:: true ->
+		atomic {
+			COPY_OLD;
+			new.state = s;
+			new.owner = who;
+			new.generation = old.generation + (old.state == FREE -> 1 : 0);
+			cas()
+		}
 	od;
-	FORGET(old)
+	atomic { FORGET(old) }
 }
 
 inline list_slab()
@@ -164,76 +147,91 @@ inline pop_slab()
 	atomic { got = listed; listed = false }
 }
 
+inline count_bits(mask)
+{
+	n = (mask & 1) + ((mask >> 1) & 1) + ((mask >> 2) & 1) + ((mask >> 3) & 1)
+}
+
 inline collect()
 {
-	load_old();
-	do
-	:: old.head == 0 -> break
-	:: else ->
-#ifdef MUTANT_COLLECT_BY_STORE
-		atomic {
-			COPY_OLD;
-			new.head = 0;
-			new.count = 0;
-			ghosts();
-			FORGET(new);
-			remote.head = 0;
-			remote.count = 0;
-			break
-		}
-#else
-		atomic { COPY_OLD; new.head = 0; new.count = 0; cas() }
-#endif
-	od;
 	if
-	:: old.head ->
-		/* The chain is the collector's now; `last` was found by its walk. */
-		atomic { MINE; next[last] = freelist };
-		atomic { MINE; freelist = old.head };
-		atomic { MINE; inuse = inuse - old.count }
+	:: noted ->
+#ifndef MUTANT_NOTED_TOO_LATE
+		noted = false;
+#endif
+		found = remote;
+		if
+		:: found ->
+			atomic { MINE; free = free | found };
+#ifdef MUTANT_COLLECT_BY_STORE
+			remote = 0;
+#else
+			remote = remote & (ALL - found);
+#endif
+			atomic { MINE; count_bits(found); inuse = inuse - n; n = 0; found = 0 }
+		:: else
+		fi;
+#ifdef MUTANT_NOTED_TOO_LATE
+		noted = false
+#endif
 	:: else
-	fi;
-	d_step { FORGET(old); last = 0 }
+	fi
 }
 
 /* `ok`: the slab is nobody's. */
 inline release_full()
 {
-	MINE;
-#ifndef MUTANT_OWNER_TOO_LATE
-	owner = NO_OWNER;
-#endif
-	load_old();
 	ok = true;
-	do
-#ifndef MUTANT_FULL_UNSEEN
-	:: old.head -> owner = _pid; ok = false; break
-#endif
-	:: else -> atomic { COPY_OLD; new.state = FULL; cas() }
-	od;
-#ifdef MUTANT_OWNER_TOO_LATE
 	if
-	:: ok -> owner = NO_OWNER
-	:: else
-	fi;
+	:: noted -> ok = false
+	:: else ->
+		noting++;
+		set_state(FULL, NO_OWNER);
+#ifndef MUTANT_FULL_UNSEEN
+		atomic { old.state = FULL; old.owner = NO_OWNER; old.generation = made };
+		do
+		:: !noted || old.state != FULL || old.generation != made -> break
+		:: else ->
+			atomic {
+				COPY_OLD;
+				new.state = OWNED;
+				new.owner = _pid;
+				ok = !SAME;
+				cas()
+			}
+		od;
 #endif
-	FORGET(old)
+		atomic { noting--; FORGET(old) }
+	fi
 }
 
-inline discard()
+/* Frames of the slab that has gone; of the new one all is handed out at once. */
+inline remake()
 {
-	atomic { MINE; assert(inuse == 0); owner = NO_OWNER };
-	set_state(FREE)
+	if
+	:: !remade ->
+		atomic { remade = true; assert(remote == 0) };
+		set_state(OWNED, _pid);
+		atomic { MINE; free = 0; inuse = N; live = ALL; made = shared.generation };
+		release_full();
+		if
+		:: ok
+		:: else -> collect(); set_state(PARTIAL, NO_OWNER); list_slab()
+		fi
+	:: true
+	fi
 }
 
 /* Empty: to the frames; else onto the node's list. */
 inline release_partial()
 {
 	if
-	:: inuse == 0 -> discard()
+	:: inuse == 0 ->
+		atomic { MINE; assert(free == ALL && !remote && !live) };
+		set_state(FREE, NO_OWNER);
+		remake()
 	:: else ->
-		owner = NO_OWNER;
-		set_state(PARTIAL);
+		set_state(PARTIAL, NO_OWNER);
 		list_slab()
 	fi
 }
@@ -241,8 +239,9 @@ inline release_partial()
 inline put_slab()
 {
 	ok = false;
+	atomic { MINE; made = shared.generation };
 	if
-	:: freelist == 0 -> release_full()
+	:: inuse == N -> release_full()
 	:: else
 	fi;
 	if
@@ -251,32 +250,33 @@ inline put_slab()
 		collect();
 		release_partial()
 	fi;
-	mine = false;
-	ok = false
+	atomic { FOUND; mine = false; ok = false; made = 0 }
 }
 
-/* From the node's list, if it is there; an object from it, `extra`. */
+/* From the node's list, if it is there; an object from it. */
 inline get_slab()
 {
 	pop_slab();
 	if
 	:: got ->
-		set_state(OWNED);
-		atomic { MINE; owner = _pid; mine = true };
+		set_state(OWNED, _pid);
+		atomic { MINE; mine = true };
 		if
-		:: freelist == 0 -> collect()
+		:: inuse == N -> collect()
 		:: else
 		fi;
 		if
-		:: freelist ->
+		:: free ->
 			atomic {
 				MINE;
-				extra = freelist;
-				assert(place[extra] == ON_FREELIST);
-				freelist = next[extra];
-				place[extra] = LIVE
-			};
-			atomic { MINE; inuse++ }
+				found = free & (ALL + 1 - free);
+				assert(!(live & found) && !(remote & found));
+				live = live | found;
+				mask = mask | found;
+				free = free - found;
+				inuse++;
+				found = 0
+			}
 		:: else
 		fi;
 		got = false
@@ -289,138 +289,137 @@ inline shrink()
 	pop_slab();
 	if
 	:: got ->
-		set_state(OWNED);
+		set_state(OWNED, _pid);
+		made = shared.generation;
 		collect();
 		release_partial();
-		got = false
+		d_step { got = false; made = 0; ok = false }
 	:: else
 	fi
 }
 
-inline put_local(fo)
+inline put_local(one)
 {
-	atomic { MINE; assert(place[fo] == LIVE); next[fo] = freelist };
-	atomic { MINE; freelist = fo; place[fo] = ON_FREELIST };
-	atomic { MINE; inuse-- }
+	atomic { MINE; assert(live & (one)); live = live - (one); free = free | (one) };
+	atomic { MINE; count_bits(one); inuse = inuse - n; n = 0 }
 }
 
-/* The chain is nr objects from fo, linked already. */
-inline adopt(fo, nr)
+inline note()
 {
-	atomic { MINE; ghost_move(fo, nr, LIVE, ON_FREELIST); next[last] = 0; last = 0 };
-	atomic { MINE; freelist = fo };
-	atomic { MINE; inuse = N - (nr) };
-	atomic { MINE; owner = _pid; mine = true }
-}
-
-/* The new word, from the old one; also the link, which nobody else sees before the word changes. */
-inline push_or_adopt(fo, nr, may_adopt)
-{
-	COPY_OLD;
 	if
-	:: old.state == FULL && may_adopt -> new.state = OWNED
-	:: else ->
-#ifndef MUTANT_NESTED_LEAVES_FULL
-		new.state = (old.state == FULL -> PARTIAL : old.state);
-#endif
-		next[fo + (nr) - 1] = old.head;
-		new.head = fo;
-		new.count = old.count + (nr)
+	:: noted
+	:: else -> noted = true
 	fi
 }
 
-inline free_remote(fo, nr, may_adopt)
+/* What it is for: `empties`, `adopted`, `lists`. */
+inline push_or_adopt(may_adopt)
 {
 	load_old();
 	do
-	:: true ->
-		d_step { empties = old.state == PARTIAL && old.count + (nr) == inuse };
-#ifdef MUTANT_ADOPT_BY_STORE
+	:: old.state == PARTIAL -> empties = ((free | remote) == ALL); break
+#ifdef MUTANT_NO_GENERATION
+	:: old.state != PARTIAL && old.state != FULL -> break
+#else
+	:: old.state != PARTIAL && (old.state != FULL || old.generation != made) -> break
+#endif
+	:: else ->
+#ifdef MUTANT_NESTED_LEAVES_FULL
 		if
-		:: old.state == FULL && may_adopt ->
-			atomic {
-				push_or_adopt(fo, nr, may_adopt);
-				ghosts();
-				remote.state = OWNED;
-				FORGET(new);
-				break
-			}
-		:: else -> skip
+		:: !(may_adopt) -> break
+		:: else
 		fi;
 #endif
-		atomic { push_or_adopt(fo, nr, may_adopt); cas() }
-	od;
-	if
-	:: old.state == FULL ->
-		if
-		:: may_adopt -> adopt(fo, nr)
-		:: else ->
-#ifdef MUTANT_NOT_LISTED
-			skip
-#else
-			list_slab()
+		atomic {
+			COPY_OLD;
+			new.state = (may_adopt -> OWNED : PARTIAL);
+			new.owner = (may_adopt -> _pid : NO_OWNER);
+			assert(!SAME || shared.generation == made);
+#ifdef MUTANT_ADOPT_BY_STORE
+			old.owner = shared.owner;
+			old.state = shared.state;
 #endif
-		fi
-	:: else ->
-		if
-		:: empties -> shrink()
-		:: else
-		fi
-	fi;
-	d_step { FORGET(old); empties = false }
+			adopted = may_adopt && SAME;
+			lists = !(may_adopt) && SAME;
+			cas()
+		}
+	od;
+	atomic { FORGET(old) }
 }
 
-/* Some of the objects from..to. */
-inline put_all()
+inline free_remote(one, may_adopt)
 {
+	made = shared.generation;
+#ifdef MUTANT_NOTED_TOO_EARLY
+	note();
+#endif
+	atomic {
+		assert((live & (one)) == (one) && !(remote & (one)) && !(free & (one)));
+		live = live - (one);
+		remote = remote | (one);
+		noting++
+	};
+#ifndef MUTANT_NOTED_TOO_EARLY
+	note();
+#endif
+	push_or_adopt(may_adopt);
+	atomic { noting--; FOUND; made = 0 };
 	if
-	:: owner == _pid && _pid != NESTED ->
-		put_local(from);
-		from++
-	:: else ->
-		if
-		:: from < to -> row = 2
-		:: true -> row = 1
-		fi;
-		free_remote(from, row, (_pid != NESTED));
-		d_step { from = from + row; row = 0 }
+	:: adopted -> adopted = false; collect(); mine = true
+	:: lists ->
+		lists = false;
+#ifndef MUTANT_NOT_LISTED
+		list_slab()
+#endif
+	:: empties -> empties = false; shrink()
+	:: else
 	fi
+}
+
+/* Some of what is to be freed. */
+inline put_objects()
+{
+	atomic {
+		if
+		:: one = mask & (ALL + 1 - mask)
+		:: mask != (mask & (ALL + 1 - mask)) -> one = mask
+		fi;
+		mask = mask - one
+	};
+	if
+	:: shared.owner == _pid && _pid != NESTED -> put_local(one)
+	:: else -> free_remote(one, (_pid != NESTED))
+	fi;
+	one = 0
 }
 
 /* What a thread does next. */
 #define PUT_OBJECTS 0
 #define PUT_SLAB 1
-#define COLLECT 2
-#define GET_SLAB 3
-#define END 4
+#define GET_SLAB 2
+#define END 3
 
 inline choose()
 {
 	if
-	:: from > to && extra -> from = extra; to = extra; extra = 0
-	:: else
-	fi;
-	if
-	:: from <= to -> what = PUT_OBJECTS
+	:: mask -> what = PUT_OBJECTS
 	:: mine -> what = PUT_SLAB
-	:: mine && collects -> what = COLLECT; collects = false
-	:: from > to && gets -> what = GET_SLAB; gets = false
-	:: from > to && !gets && mine -> what = END
+	:: !mask && gets -> what = GET_SLAB; gets = false
+	:: !mask && !gets && mine -> what = END
 	:: else -> what = END
 	fi
 }
 
 /*
- * Frees the objects from..to, which are linked; `gets`: takes the slab from the node's list once, and
- * frees what it allocates from it. Gives up the slab at any time at which it has it, or keeps it.
+ * Frees the objects of `mask`; `gets`: takes the slab from the node's list once, and frees what it allocates
+ * from it. Gives up the slab at any time at which it has it, or keeps it.
  */
-proctype thread(byte from; byte to; bool gets)
+proctype thread(byte mask; bool gets)
 {
 	word old, new;
-	byte i, n, last, extra, row, what;
-	bool ok, got, empties;
+	byte n, found, one, what, made;
+	bool ok, got, empties, adopted, lists;
 	bool mine = _pid == 1;
-	bool collects = mine;
 
 	do
 	:: true ->
@@ -428,7 +427,6 @@ proctype thread(byte from; byte to; bool gets)
 		if
 		:: what == END -> break
 		:: atomic { what == PUT_SLAB -> what = 0 }; put_slab()
-		:: atomic { what == COLLECT -> what = 0 }; collect()
 		:: atomic { what == GET_SLAB -> what = 0 }; get_slab()
 		:: else ->
 #ifdef MUTANT_WAIT
@@ -438,52 +436,48 @@ proctype thread(byte from; byte to; bool gets)
 			:: else
 			od;
 #endif
-			put_all()
+			put_objects()
 		fi
 	od;
 	ended++
 }
 
-/* Every object once, and what is free within reach. */
+/* Every object in one map, and what is free within reach. */
 inline check_all()
 {
-	i = freelist;
-	do
-	:: i -> assert(place[i] == ON_FREELIST); n++; i = next[i]
-	:: else -> break
-	od;
-	assert(inuse == N - n);
-	i = remote.head;
-	do
-	:: i -> assert(place[i] == ON_REMOTE); n++; i = next[i]
-	:: else -> break
-	od;
-	/* Each object was freed, and so was what had been allocated. */
-	assert(n == N);
-	assert(remote.state != FULL);
-	assert(owner == holder);
-	assert((remote.state == OWNED) == (holder != 0));
-	assert(listed == (remote.state == PARTIAL))
+	assert(!(free & remote));
+	assert(shared.owner == holder);
+	assert((shared.state == OWNED) == (holder != 0));
+	assert(listed == (shared.state == PARTIAL));
+	assert(!remote || noted);
+	if
+	:: remade -> assert(!free && !remote && inuse == N && live == ALL)
+	:: else ->
+		count_bits(free);
+		assert(shared.state == FREE || inuse == N - n);
+		assert(!live && (free | remote) == ALL);
+		assert(shared.state != FULL)
+	fi
 }
 
 init {
-	byte i, n;
+	byte n;
 
 	atomic {
-		remote.state = OWNED;
-		owner = 1;
+		shared.state = OWNED;
+		shared.owner = 1;
 		holder = 1;
 		inuse = N;
+		live = ALL;
 #ifdef PROGRESS
-		run thread(1, 1, true);
-		run thread(2, 2, false);
-		run thread(3, 3, false)
+		run thread(1, true);
+		run thread(2, false);
+		run thread(4, false)
 #else
-		next[2] = 3;
-		run thread(1, 1, false);
-		run thread(2, 3, false);
-		run thread(4, 4, false);
-		run thread(1, 0, true)
+		run thread(1, false);
+		run thread(6, false);
+		run thread(8, false);
+		run thread(0, true)
 #endif
 	};
 	timeout;

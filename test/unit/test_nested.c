@@ -8,19 +8,14 @@
 
 #include "core/options.h"
 
-static union slab_remote remote(const void *p)
-{
-	return (union slab_remote){.word = slab_of(p)->remote};
-}
-
 static uint32_t remote_count(const void *p)
 {
-	return remote(p).count;
+	return slab_count_remote(slab_of(p));
 }
 
 static enum slab_state state_of(const void *p)
 {
-	return remote(p).state;
+	return slab_shared(slab_of(p), memory_order_relaxed).state;
 }
 
 static void set_all_locks(void (*set)(struct kmem_cache *))
@@ -61,7 +56,7 @@ static void nesting_keeps_the_alignment(void **state)
 		objects[n++] = p;
 		assert_int_equal((uintptr_t)p % 128, 0);
 		assert_true(ksize(p) >= 128);
-		if (slab_of(p)->owner != current_thread)
+		if (!slab_is_of(slab_of(p), current_thread))
 			break;
 		hold_lock(slab_of(p)->cache);
 	}
@@ -73,8 +68,8 @@ static void nesting_keeps_the_alignment(void **state)
 		kfree(objects[n]);
 }
 
-/* The object is the interrupted frame's slab's: it goes onto the remote list, and the sheaf is left alone. */
-static void a_free_while_busy_goes_to_the_remote_list(void **state)
+/* The object is the interrupted frame's slab's: it goes there as another thread's, and the sheaf is left alone. */
+static void a_free_while_busy_goes_to_the_slab(void **state)
 {
 	struct kmem_cache *s = kmalloc_cache(96);
 	void *a = kmalloc(96), *b = kmalloc(96);
@@ -356,7 +351,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_busy_class_leads_to_the_next),
 		cmocka_unit_test(nesting_keeps_the_alignment),
-		cmocka_unit_test(a_free_while_busy_goes_to_the_remote_list),
+		cmocka_unit_test(a_free_while_busy_goes_to_the_slab),
 		cmocka_unit_test(such_frees_come_back),
 		cmocka_unit_test(a_nested_free_lists_a_full_slab),
 		cmocka_unit_test(when_all_are_busy_it_goes_on),

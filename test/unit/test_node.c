@@ -27,7 +27,7 @@ static int drop_all(void **state)
 	struct slab *slab;
 
 	(void)state;
-	while ((slab = get_partial(&node))) {
+	while ((slab = get_partial(&node, NO_OWNER))) {
 		__slab_collect(slab);
 		slab->inuse = 0;
 		discard_slab(slab);
@@ -37,7 +37,7 @@ static int drop_all(void **state)
 
 static enum slab_state state_of(struct slab *slab)
 {
-	return ((union slab_remote){.word = slab->remote}).state;
+	return slab_shared(slab, memory_order_relaxed).state;
 }
 
 /* A slab with so many objects in use, which are returned linked. */
@@ -59,10 +59,10 @@ static struct slab *slab_with(uint32_t inuse, struct free_object **list)
 static enum free_result free_one(struct slab *slab, struct free_object **list)
 {
 	struct free_object *fo = *list;
-	struct free_chain chain = {fo, fo, 1};
+	struct free_group group = free_group_of(slab, fo);
 
 	*list = fo->next;
-	return slab_free_remote(slab, &chain, false);
+	return slab_free_remote(slab, &group, NO_OWNER);
 }
 
 static void partial_slabs_are_listed(void **state)
@@ -72,16 +72,16 @@ static void partial_slabs_are_listed(void **state)
 
 	(void)state;
 	assert_ptr_equal(get_node(&s), &node);
-	assert_null(get_partial(&node));
+	assert_null(get_partial(&node, NO_OWNER));
 	put_slab(&node, a);
 	put_slab(&node, b);
 	assert_int_equal(state_of(a), SLAB_PARTIAL);
-	assert_ptr_equal(a->owner, NO_OWNER);
+	assert_int_equal(slab_shared(a, memory_order_relaxed).owner, 0);
 	assert_int_equal(node.nr_partial, 2);
-	assert_ptr_equal(get_partial(&node), b);
+	assert_ptr_equal(get_partial(&node, NO_OWNER), b);
 	assert_int_equal(state_of(b), SLAB_OWNED);
-	assert_ptr_equal(get_partial(&node), a);
-	assert_null(get_partial(&node));
+	assert_ptr_equal(get_partial(&node, NO_OWNER), a);
+	assert_null(get_partial(&node, NO_OWNER));
 	assert_int_equal(node.nr_partial, 0);
 	put_slab(&node, a);
 	put_slab(&node, b);
@@ -95,8 +95,8 @@ static void full_slabs_are_nobodys(void **state)
 	(void)state;
 	put_slab(&node, slab);
 	assert_int_equal(state_of(slab), SLAB_FULL);
-	assert_ptr_equal(slab->owner, NO_OWNER);
-	assert_null(get_partial(&node));
+	assert_int_equal(slab_shared(slab, memory_order_relaxed).owner, 0);
+	assert_null(get_partial(&node, NO_OWNER));
 	/* The first free brings it back. */
 	assert_int_equal(free_one(slab, &list), FREE_LISTED);
 	list_partial(&node, slab);
@@ -113,7 +113,7 @@ static void full_slabs_with_remote_frees_are_partial(void **state)
 	put_slab(&node, slab);
 	assert_int_equal(state_of(slab), SLAB_PARTIAL);
 	assert_int_equal(slab->inuse, s.objects - 1);
-	assert_ptr_equal(get_partial(&node), slab);
+	assert_ptr_equal(get_partial(&node, NO_OWNER), slab);
 	put_slab(&node, slab);
 }
 
@@ -127,7 +127,7 @@ static void empty_slabs_go(void **state)
 	put_slab(&node, slab);
 	assert_int_equal(state_of(slab), SLAB_FREE);
 	assert_int_equal(s.nr_slabs, 1);
-	/* Its last object came back by the remote list. */
+	/* Its last object came back as another's free. */
 	slab = slab_with(1, &list);
 	assert_int_equal(free_one(slab, &list), FREE_PUSHED);
 	put_slab(&node, slab);
@@ -231,12 +231,12 @@ static void use_slab(struct worker *w, struct slab *slab)
 static void free_kept(struct worker *w)
 {
 	struct free_object *fo = w->kept;
-	struct free_chain chain = {fo, fo, 1};
 	struct slab *slab = slab_of(fo);
+	struct free_group group = free_group_of(slab, fo);
 
 	w->kept = fo->next;
 	w->nr_kept--;
-	switch (slab_free_remote(slab, &chain, false)) {
+	switch (slab_free_remote(slab, &group, NO_OWNER)) {
 	case FREE_LISTED:
 		list_partial(&node, slab);
 		break;
@@ -253,7 +253,7 @@ static void *share_node(void *arg)
 	struct worker *w = arg;
 
 	for (unsigned int turn = 0; turn < ROUNDS(60000); turn++) {
-		struct slab *slab = get_partial(&node);
+		struct slab *slab = get_partial(&node, NO_OWNER);
 
 		if (!slab)
 			slab = new_slab(&s, NO_OWNER);

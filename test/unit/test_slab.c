@@ -12,9 +12,14 @@ static struct kmem_cache *cache(size_t size)
 	return &kmalloc_caches[size_class(size)];
 }
 
-static union slab_remote remote(struct slab *slab)
+static union slab_shared shared(struct slab *slab)
 {
-	return (union slab_remote){.word = slab->remote};
+	return slab_shared(slab, memory_order_relaxed);
+}
+
+static bool is_end(const struct slab *slab, const struct free_object *fo)
+{
+	return freelist_is_end(slab->cache, fo);
 }
 
 static struct slab *make_slab(size_t size)
@@ -31,11 +36,12 @@ static struct free_object *take(struct slab *slab, uint32_t n)
 	struct free_object *all = NULL, *list, *next;
 
 	while (n) {
-		uint32_t got = __slab_take(slab, n, &list);
+		uint32_t most = slab->cache->sheaf;
+		uint32_t got = __slab_take(slab, n < most ? n : most, &list);
 
 		assert_true(got >= 1 && got <= n);
 		n -= got;
-		for (; list; list = next, got--) {
+		for (; !is_end(slab, list); list = next, got--) {
 			next = list->next;
 			list->next = all;
 			all = list;
@@ -53,43 +59,64 @@ static void put_all(struct slab *slab, struct free_object *list)
 	}
 }
 
-/* The whole list by one call, as flushes of a sheaf do. */
+#define ADOPTER ((struct thread *)(uintptr_t)0x30000)
+
+/* The whole list by one call where the bits are of one word, as flushes of a sheaf do; else word by word. */
 static enum free_result free_remote(struct slab *slab, struct free_object *list, bool may_adopt)
 {
-	struct free_chain chain = {list, list, 1};
+	struct thread *adopter = may_adopt ? ADOPTER : NO_OWNER;
+	struct free_group group = free_group_of(slab, list);
 
-	for (; chain.last->next; chain.last = chain.last->next)
-		chain.count++;
-	return slab_free_remote(slab, &chain, may_adopt);
+	while ((list = list->next)) {
+		struct free_group one = free_group_of(slab, list);
+
+		if (one.word != group.word) {
+			slab_free_remote(slab, &group, adopter);
+			group = one;
+		}
+		group.mask |= one.mask;
+	}
+	return slab_free_remote(slab, &group, adopter);
 }
 
-static uint32_t list_length(const struct free_object *list)
+static uint32_t list_length(const struct slab *slab, const struct free_object *list)
 {
 	uint32_t n = 0;
 
-	for (; list; list = list->next)
+	for (; !is_end(slab, list); list = list->next)
 		n++;
+	return n;
+}
+
+/* What the owner's map has. */
+static uint32_t nr_free(const struct slab *slab)
+{
+	uint32_t n = 0;
+
+	for (uint32_t w = 0; w < (slab->carved + 63) / 64; w++)
+		n += (uint32_t)__builtin_popcountll(*slab_free_word(slab, w));
+	assert_int_equal(n, slab->carved - slab->inuse);
 	return n;
 }
 
 static void new_slabs_are_owned_and_bare(void **state)
 {
-	struct thread *owner = (struct thread *)(uintptr_t)0x1000;
+	struct thread *owner = (struct thread *)(uintptr_t)0x10000;
 	struct kmem_cache *s = cache(64);
 	uint32_t slabs = s->nr_slabs;
 	struct slab *slab = new_slab(s, owner);
 
 	(void)state;
 	assert_int_equal(slab->kind, FRAME_SLAB);
-	assert_ptr_equal(slab->owner, owner);
+	assert_true(slab_is_of(slab, owner));
 	assert_ptr_equal(slab->cache, s);
 	assert_ptr_equal(virt_to_slab((void *)slab->base), slab);
-	assert_true(!slab->inuse && !slab->carved && !slab->freelist && slab->limit == 0);
+	assert_true(!slab->inuse && !slab->carved && slab->limit == 0);
 	assert_int_equal(slab->objects, s->objects);
 	assert_int_equal(slab->cpu_offset, s->cpu_offset);
 	assert_int_equal(slab->list, LIST_NONE);
-	assert_int_equal(remote(slab).state, SLAB_OWNED);
-	assert_int_equal(remote(slab).head, 0);
+	assert_int_equal(shared(slab).state, SLAB_OWNED);
+	assert_false(slab_has_remote(slab));
 	assert_false(slab_object_ok(slab, 0));
 	assert_int_equal(s->nr_slabs, slabs + 1);
 	discard_slab(slab);
@@ -108,9 +135,9 @@ static void discarded_slabs_leave_no_trace(void **state)
 	for (uint32_t i = 0; i < 4; i++) {
 		assert_int_equal(slab[i].kind, FRAME_NONE);
 		assert_true(slab[i].limit == 0);
-		assert_null(slab[i].owner);
+		assert_int_equal(shared(&slab[i]).owner, 0);
 	}
-	assert_int_equal(remote(slab).state, SLAB_FREE);
+	assert_int_equal(shared(slab).state, SLAB_FREE);
 	assert_false(bitmap_test(sec->used, index, 4, true));
 }
 
@@ -156,7 +183,7 @@ static void check_all_objects(struct kmem_cache *s)
 	assert_int_equal(slab->inuse, s->objects);
 	put_all(slab, all);
 	assert_int_equal(slab->inuse, 0);
-	assert_int_equal(list_length(slab->freelist), s->objects);
+	assert_int_equal(nr_free(slab), s->objects);
 	discard_slab(slab);
 }
 
@@ -180,7 +207,7 @@ static void carving_goes_page_by_page(void **state)
 		assert_int_equal(__slab_take(slab, 1, &list), 1);
 		assert_int_equal(slab->carved, expected);
 		assert_true(slab->limit == slab->carved * s->residue);
-		while (slab->freelist)
+		while (slab->inuse < slab->carved)
 			take(slab, 1);
 		take(slab, 1);
 		assert_true((uint64_t)slab->carved * s->size <=
@@ -199,7 +226,7 @@ static void taking_is_bounded_by_the_wish(void **state)
 		uint32_t before = slab->inuse;
 
 		assert_int_equal(__slab_take(slab, want, &list), want);
-		assert_int_equal(list_length(list), want);
+		assert_int_equal(list_length(slab, list), want);
 		assert_int_equal(slab->inuse, before + want);
 	}
 	/* 55 of the page's 64 are gone: the rest is all that comes, without touching the next page. */
@@ -208,30 +235,65 @@ static void taking_is_bounded_by_the_wish(void **state)
 	discard_slab(slab);
 }
 
-static void remote_frees_are_collected_in_front(void **state)
+static void what_others_free_is_collected(void **state)
 {
 	struct slab *slab = make_slab(64);
 	struct free_object *first = take(slab, 3), *second = take(slab, 2), *local = take(slab, 1);
-	uint8_t generation = remote(slab).generation;
-	uint32_t inuse = slab->inuse;
+	uint32_t collections = slab->collections, inuse = slab->inuse;
 
 	(void)state;
 	assert_int_equal(free_remote(slab, first, true), FREE_PUSHED);
-	assert_int_equal(remote(slab).count, 3);
+	assert_int_equal(slab_count_remote(slab), 3);
 	assert_int_equal(free_remote(slab, second, false), FREE_PUSHED);
-	assert_int_equal(remote(slab).count, 5);
+	assert_int_equal(slab_count_remote(slab), 5);
 	assert_true(slab_has_remote(slab));
 	assert_int_equal(slab->inuse, inuse);
 	__slab_put(slab, local);
 	assert_int_equal(__slab_collect(slab), 5);
 	assert_int_equal(slab->inuse, inuse - 6);
 	assert_false(slab_has_remote(slab));
-	assert_int_equal(remote(slab).generation, (uint8_t)(generation + 1));
-	assert_ptr_equal(slab->freelist, second);
-	assert_int_equal(list_length(slab->freelist), 64);
+	assert_int_equal(slab_count_remote(slab), 0);
+	assert_int_equal(slab->collections, collections + 1);
+	assert_int_equal(nr_free(slab), 64);
 	assert_int_equal(__slab_collect(slab), 0);
-	assert_int_equal(remote(slab).generation, (uint8_t)(generation + 1));
+	assert_int_equal(slab->collections, collections + 1);
 	discard_slab(slab);
+}
+
+static void free_one(struct slab *slab, struct free_object *fo)
+{
+	fo->next = NULL;
+	free_remote(slab, fo, false);
+}
+
+/* By ascending address, whatever the order in which objects were freed. */
+static void the_lowest_come_first(void **state)
+{
+	struct slab *slab = make_slab(64);
+	struct free_object *objects[128], *list;
+	uint64_t seed = 3;
+
+	(void)state;
+	for (unsigned int i = 0; i < 128; i++)
+		objects[i] = take(slab, 1);
+	for (unsigned int i = 128; i; i--) {
+		size_t at = random_below(&seed, i);
+
+		if (i % 2)
+			__slab_put(slab, objects[at]);
+		else
+			free_one(slab, objects[at]);
+		objects[at] = objects[i - 1];
+	}
+	assert_int_equal(__slab_collect(slab), 64);
+	for (uintptr_t at = slab->base; at < slab->base + (uintptr_t)128 * 64;) {
+		assert_true(__slab_take(slab, 10, &list) > 0);
+		for (; !is_end(slab, list); list = list->next, at += 64)
+			assert_int_equal((uintptr_t)list, at);
+	}
+	assert_int_equal(slab->inuse, 128);
+	__slab_recover(slab);
+	assert_int_equal(slab->inuse, 128);
 }
 
 /* What came back from elsewhere is used before anything new is carved. */
@@ -259,15 +321,14 @@ static void a_full_slab_goes_to_who_frees_first(void **state)
 	all = all->next;
 	one->next = NULL;
 	assert_true(__slab_release_full(slab));
-	assert_int_equal(remote(slab).state, SLAB_FULL);
-	assert_ptr_equal(slab->owner, NO_OWNER);
+	assert_int_equal(shared(slab).state, SLAB_FULL);
+	assert_int_equal(shared(slab).owner, 0);
 	assert_int_equal(free_remote(slab, one, true), FREE_ADOPTED);
-	assert_int_equal(remote(slab).state, SLAB_OWNED);
-	/* The object is in the hands of who freed it, and not on the list. */
-	assert_int_equal(remote(slab).head, 0);
+	assert_int_equal(shared(slab).state, SLAB_OWNED);
+	assert_true(slab_is_of(slab, ADOPTER));
+	assert_int_equal(slab_count_remote(slab), 1);
 	assert_int_equal(free_remote(slab, all, true), FREE_PUSHED);
-	assert_int_equal(remote(slab).count, slab->objects - 1);
-	assert_int_equal(__slab_collect(slab), slab->objects - 1);
+	assert_int_equal(__slab_collect(slab), slab->objects);
 	discard_slab(slab);
 }
 
@@ -281,18 +342,20 @@ static void or_to_the_node_if_they_may_not_own(void **state)
 	two->next = NULL;
 	assert_true(__slab_release_full(slab));
 	assert_int_equal(free_remote(slab, two, false), FREE_LISTED);
-	assert_int_equal(remote(slab).state, SLAB_PARTIAL);
-	assert_int_equal(remote(slab).count, 1);
-	assert_int_equal(free_remote(slab, all, true), FREE_PUSHED);
-	slab_acquire_partial(slab);
-	assert_int_equal(remote(slab).state, SLAB_OWNED);
+	assert_int_equal(shared(slab).state, SLAB_PARTIAL);
+	assert_int_equal(slab_count_remote(slab), 1);
+	/* The first object of the list was counted by the one that listed the slab. */
+	free_remote(slab, all, true);
+	slab_acquire_partial(slab, ADOPTER);
+	assert_true(slab_is_of(slab, ADOPTER));
+	assert_int_equal(shared(slab).state, SLAB_OWNED);
 	assert_int_equal(__slab_collect(slab), slab->objects - 1);
 	discard_slab(slab);
 }
 
 static void a_slab_with_remote_frees_is_not_full(void **state)
 {
-	struct thread *owner = (struct thread *)(uintptr_t)0x2000;
+	struct thread *owner = (struct thread *)(uintptr_t)0x20000;
 	struct slab *slab = new_slab(cache(1024), owner);
 	struct free_object *all = take(slab, slab->objects);
 
@@ -300,8 +363,8 @@ static void a_slab_with_remote_frees_is_not_full(void **state)
 	all->next = NULL;
 	free_remote(slab, all, true);
 	assert_false(__slab_release_full(slab));
-	assert_int_equal(remote(slab).state, SLAB_OWNED);
-	assert_ptr_equal(slab->owner, owner);
+	assert_int_equal(shared(slab).state, SLAB_OWNED);
+	assert_true(slab_is_of(slab, owner));
 	assert_int_equal(__slab_collect(slab), 1);
 	discard_slab(slab);
 }
@@ -316,11 +379,11 @@ static void the_last_free_says_that_the_slab_is_empty(void **state)
 	last->next = NULL;
 	/* The owner notices by itself. */
 	__slab_release_partial(slab);
-	assert_int_equal(remote(slab).state, SLAB_PARTIAL);
-	assert_ptr_equal(slab->owner, NO_OWNER);
+	assert_int_equal(shared(slab).state, SLAB_PARTIAL);
+	assert_int_equal(shared(slab).owner, 0);
 	assert_int_equal(free_remote(slab, all, true), FREE_PUSHED);
 	assert_int_equal(free_remote(slab, last, true), FREE_EMPTIED);
-	slab_acquire_partial(slab);
+	slab_acquire_partial(slab, NO_OWNER);
 	assert_int_equal(__slab_collect(slab), 5);
 	assert_int_equal(slab->inuse, 0);
 	discard_slab(slab);
@@ -338,14 +401,12 @@ static void free_objects_are_found_by_a_search(void **state)
 	assert_true(slab_has_free(slab, far));
 	assert_true(slab_has_free(slab, near));
 	assert_false(slab_has_free(slab, used));
-	/* No further than told, and not along links that lead elsewhere. */
-	assert_true(freelist_has(slab->freelist, near, 1));
-	assert_false(freelist_has(slab->freelist->next, near, 1000));
-	assert_false(freelist_has(slab->freelist, slab->freelist->next, 1));
-	assert_false(freelist_has(NULL, near, 1));
+	/* No further than told. */
 	used->next = far;
 	assert_true(freelist_has(used, far, 2));
+	assert_false(freelist_has(used, far, 1));
 	assert_false(freelist_has(used, near, 10));
+	assert_false(freelist_has(NULL, near, 1));
 	assert_int_equal(__slab_collect(slab), 1);
 	discard_slab(slab);
 }
@@ -395,21 +456,22 @@ static void discard_what_is_partial(void *arg)
 	discard_slab(slab);
 }
 
-static void discard_with_remote_frees(void *arg)
+static void acquire_twice(void *arg)
 {
 	struct slab *slab = new_slab(cache(64), NO_OWNER);
 	struct free_object *list;
 
 	(void)arg;
 	must(__slab_take(slab, 1, &list) == 1);
-	slab_free_remote(slab, &(struct free_chain){list, list, 1}, true);
-	discard_slab(slab);
+	__slab_release_partial(slab);
+	slab_acquire_partial(slab, NO_OWNER);
+	slab_acquire_partial(slab, NO_OWNER);
 }
 
 static void the_checker_ends_the_program(void **state)
 {
 	static void (*const wrong[])(void *) = {release_full_twice, release_what_is_free,
-						discard_what_is_partial, discard_with_remote_frees};
+						discard_what_is_partial, acquire_twice};
 	static struct child child;
 
 	(void)state;
@@ -430,7 +492,8 @@ int main(void)
 		cmocka_unit_test(every_class_has_all_its_objects),
 		cmocka_unit_test(carving_goes_page_by_page),
 		cmocka_unit_test(taking_is_bounded_by_the_wish),
-		cmocka_unit_test(remote_frees_are_collected_in_front),
+		cmocka_unit_test(what_others_free_is_collected),
+		cmocka_unit_test(the_lowest_come_first),
 		cmocka_unit_test(taking_prefers_remote_frees_to_carving),
 		cmocka_unit_test(a_full_slab_goes_to_who_frees_first),
 		cmocka_unit_test(or_to_the_node_if_they_may_not_own),

@@ -156,9 +156,9 @@ static uint32_t check_list(struct slab *list, enum slab_list kind, uint32_t *nr_
 		return 0;
 	do {
 		assert_int_equal(slab->list, kind);
-		assert_ptr_equal(slab->owner, current_thread);
+		assert_true(slab_is_of(slab, current_thread));
 		assert_ptr_equal(slab->next->prev, slab);
-		assert_int_equal(((union slab_remote){.word = slab->remote}).state, SLAB_OWNED);
+		assert_int_equal(slab_shared(slab, memory_order_relaxed).state, SLAB_OWNED);
 		*nr_empty += slab->inuse == 0;
 		frames += slab->nr_frames;
 		slab = slab->next;
@@ -206,7 +206,7 @@ static void a_thread_keeps_few_slabs(void **state)
 	}
 	assert_true(check_all_lists() <= MOST_OWNED);
 	for (unsigned int i = 0; i < NR_BIG; i += s->objects)
-		nobodys += slab_of(big[i])->owner == NO_OWNER;
+		nobodys += slab_is_of(slab_of(big[i]), NO_OWNER);
 	assert_true(nobodys * s->nr_frames >= NR_BIG / s->objects * s->nr_frames - MOST_OWNED - 8);
 	for (unsigned int i = NR_BIG; i; i--) {
 		size_t at = random_below(&seed, i);
@@ -248,14 +248,14 @@ static void a_consumer_adopts_full_slabs(void **state)
 	run_thread(fill_slabs, objects);
 	assert_int_equal(objects_in_use(s), NR_HANDED);
 	for (unsigned int i = 0; i < NR_HANDED; i += s->objects)
-		assert_ptr_equal(slab_of(objects[i])->owner, NO_OWNER);
+		assert_true(slab_is_of(slab_of(objects[i]), NO_OWNER));
 	/* One of each slab, and twice as many again, so that the first ones are flushed. */
 	for (unsigned int k = 0; k < 3; k++) {
 		for (unsigned int i = k; i < NR_HANDED; i += s->objects)
 			kfree(objects[i]);
 	}
 	for (unsigned int i = 0; i < NR_HANDED; i += s->objects)
-		assert_ptr_equal(slab_of(objects[i])->owner, current_thread);
+		assert_true(slab_is_of(slab_of(objects[i]), current_thread));
 	assert_int_equal(check_lists(s), NR_HANDED / s->objects * s->nr_frames);
 	for (unsigned int i = 0; i < NR_HANDED; i++) {
 		if (i % s->objects > 2)
