@@ -268,11 +268,12 @@ static uint64_t __link_lowest(const struct slab *slab, uint32_t n, uint32_t *w,
 
 	for (;; state.word++) {
 		struct free_object *fo;
+		size_t i;
 
 		while (!bits)
 			bits = *slab_free_word(slab, ++*w);
-		fo = (struct free_object *)(base +
-					    (*w * 64 + (size_t)__builtin_ctzll(bits)) * s->size);
+		i = *w * (size_t)64 + (size_t)__builtin_ctzll(bits);
+		fo = (struct free_object *)(base + i * s->size);
 		bits &= bits - 1;
 		fo->state = state;
 		*link = fo;

@@ -153,7 +153,7 @@ static_assert(offsetof(struct slab, next) == 64, "frees must not share the owner
 #define NO_OWNER ((struct thread *)0)
 
 /* A slab's two maps have a bit for each object, in planes of 512 bits. */
-#define PLANE_WORDS 8
+#define PLANE_WORDS ((size_t)8)
 #define SLAB_PLANES (FRAME_SIZE / MIN_ALIGN / (PLANE_WORDS * 64))
 static_assert(SLAB_PLANES <= 8, "slab->remote has a bit for each");
 
