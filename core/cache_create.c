@@ -79,6 +79,7 @@ static void cache_init(struct kmem_cache *s, const struct cache_args *args, size
 	s->object_size = (uint32_t)(args->ctor || args->flags & CACHE_NO_MERGE ? args->size : size);
 	s->offset = args->ctor ? (uint32_t)round_up(args->size, sizeof(void *)) : 0U;
 	s->nr_frames = args->flags & CACHE_SHARED ? 1 : slab_frames(size);
+	s->max_grade = SHEAF_MAX_GRADE(size);
 	s->objects = (uint32_t)(s->nr_frames * FRAME_SIZE / size);
 	s->inverse = SLAB_INVERSE(size);
 	s->residue = SLAB_RESIDUE(size);
@@ -93,11 +94,13 @@ static void cache_init(struct kmem_cache *s, const struct cache_args *args, size
 /* What stays as it is with whatever cache takes the slot: threads read it of destroyed ones too. */
 static void slot_init(struct kmem_cache *s, uint32_t slot)
 {
+	static const struct free_object bottoms[] = SHEAF_BOTTOMS(USER_SHEAF);
+
 	s->cpu_offset = (uint16_t)(offsetof(struct thread, user_cpu) +
 				   slot * sizeof(struct kmem_cache_cpu));
 	s->lists_offset = (uint16_t)(offsetof(struct thread, user_lists) +
 				     slot * sizeof(struct kmem_cache_lists));
-	s->bottom = (struct free_object)SHEAF_BOTTOM(USER_SHEAF);
+	__builtin_memcpy(s->bottom, bottoms, sizeof(bottoms));
 	s->sheaf = USER_SHEAF;
 	s->node = &user_nodes[slot];
 }

@@ -4,25 +4,27 @@
 #include "caches.h"
 #include "slab.h"
 
-/* A slab holds at least eight objects. */
-#define CLASS_FRAMES(size) ((size) <= FRAME_SIZE / 8 ? 1U : 4U)
-
+/*
+ * One frame a slab: kfree() finds everything in the struct slab of the object's own frame. Of the largest
+ * classes two objects fit; what is left behind them is never touched.
+ */
 static struct kmem_cache_node kmalloc_nodes[NR_KMALLOC_CACHES];
 
-#define CACHE(i)                                                                               \
-	[i] = {                                                                                \
-		.bottom = SHEAF_BOTTOM(SHEAF_SIZE(CLASS_SIZE(i))),                             \
-		.size = CLASS_SIZE(i),                                                         \
-		.object_size = CLASS_SIZE(i),                                                  \
-		.objects = CLASS_FRAMES(CLASS_SIZE(i)) * (uint32_t)FRAME_SIZE / CLASS_SIZE(i), \
-		.inverse = SLAB_INVERSE(CLASS_SIZE(i)),                                        \
-		.residue = SLAB_RESIDUE(CLASS_SIZE(i)),                                        \
-		.cpu_offset = offsetof(struct thread, cpu[i]),                                 \
-		.lists_offset = offsetof(struct thread, lists[i]),                             \
-		.nr_frames = CLASS_FRAMES(CLASS_SIZE(i)),                                      \
-		.sheaf = SHEAF_SIZE(CLASS_SIZE(i)),                                            \
-		.node = &kmalloc_nodes[i],                                                     \
-		.refcount = 1,                                                                 \
+#define CACHE(i)                                                    \
+	[i] = {                                                     \
+		.bottom = SHEAF_BOTTOMS(SHEAF_SIZE(CLASS_SIZE(i))), \
+		.size = CLASS_SIZE(i),                              \
+		.object_size = CLASS_SIZE(i),                       \
+		.objects = (uint32_t)FRAME_SIZE / CLASS_SIZE(i),    \
+		.inverse = SLAB_INVERSE(CLASS_SIZE(i)),             \
+		.residue = SLAB_RESIDUE(CLASS_SIZE(i)),             \
+		.cpu_offset = offsetof(struct thread, cpu[i]),      \
+		.lists_offset = offsetof(struct thread, lists[i]),  \
+		.nr_frames = 1,                                     \
+		.sheaf = SHEAF_SIZE(CLASS_SIZE(i)),                 \
+		.max_grade = SHEAF_MAX_GRADE(CLASS_SIZE(i)),        \
+		.node = &kmalloc_nodes[i],                          \
+		.refcount = 1,                                      \
 	}
 #define CACHES8(i)                                                                      \
 	CACHE(i), CACHE(i + 1), CACHE(i + 2), CACHE(i + 3), CACHE(i + 4), CACHE(i + 5), \

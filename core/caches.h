@@ -42,7 +42,9 @@ static inline unsigned int size_class(size_t size)
 }
 
 /* Objects in a thread's sheaf: many small ones, and few that are worth having back. */
-#define SHEAF_SIZE(size) ((size) <= 256 ? 128U : (size) <= 1024 ? 64U : (size) <= 4096 ? 32U : 16U)
+#define SHEAF_SIZE(size) ((size) <= 256 ? 64U : (size) <= 1024 ? 32U : (size) <= 4096 ? 16U : 8U)
+/* It grows to half a MiB at most. */
+#define SHEAF_MAX_GRADE(size) ((size) <= 1024 ? 4U : (size) <= 4096 ? 3U : 1U)
 
 extern struct kmem_cache kmalloc_caches[NR_KMALLOC_CACHES] __attribute__((visibility("hidden")));
 extern struct kmem_cache user_caches[NR_USER_CACHES] __attribute__((visibility("hidden")));

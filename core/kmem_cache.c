@@ -110,7 +110,7 @@ void *cache_alloc_shared(struct kmem_cache *s)
 	cache_count(s, ALLOC_SLOWPATH, 1);
 	if (!slab)
 		return NULL;
-	if (!__slab_take(slab, 1, &fo))
+	if (!__slab_take(slab, 1, s->bottom, &fo))
 		fo = NULL;
 	put_slab(get_node(s), slab);
 	if (!fo)

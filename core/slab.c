@@ -259,11 +259,11 @@ uint32_t __slab_collect(struct slab *slab)
 
 /* The `n` lowest of the map; *w: the word of the last; returns what is left of that one. */
 static uint64_t __link_lowest(const struct slab *slab, uint32_t n, uint32_t *w,
-			      struct free_object **link)
+			      struct free_object *bottom, struct free_object **link)
 {
-	struct kmem_cache *s = slab->cache;
+	const struct kmem_cache *s = slab->cache;
 	char *base = (char *)slab->base + s->offset;
-	union free_state state = {.room = s->sheaf - n, .mark = FREE_MARK};
+	union free_state state = {.room = bottom->state.room - n, .mark = FREE_MARK};
 	uint64_t bits = *slab_free_word(slab, *w);
 
 	for (;; state.word++) {
@@ -281,17 +281,18 @@ static uint64_t __link_lowest(const struct slab *slab, uint32_t n, uint32_t *w,
 		if (!--n)
 			break;
 	}
-	*link = &s->bottom;
+	*link = bottom;
 	return bits;
 }
 
-uint32_t __slab_take(struct slab *slab, uint32_t want, struct free_object **list)
+uint32_t __slab_take(struct slab *slab, uint32_t want, struct free_object *bottom,
+		     struct free_object **list)
 {
 	struct free_object *first;
 	uint32_t n, w;
 	uint64_t left;
 
-	assert(want <= slab->cache->sheaf);
+	assert(want <= bottom->state.room);
 	if (slab->inuse == slab->carved && !__slab_collect(slab))
 		__slab_carve(slab);
 	n = slab->carved - slab->inuse;
@@ -300,7 +301,7 @@ uint32_t __slab_take(struct slab *slab, uint32_t want, struct free_object **list
 	if (n > want)
 		n = want;
 	w = slab->first;
-	left = __link_lowest(slab, n, &w, &first);
+	left = __link_lowest(slab, n, &w, bottom, &first);
 	/* In this order: where it ends in between, *list has what the map may still have. */
 	*list = first;
 	barrier();

@@ -57,6 +57,12 @@ static inline struct free_object *object_to_free(const struct kmem_cache *s, voi
 	{                                                                   \
 		.next = NULL, .state = {.room = (size), .mark = FREE_MARK}, \
 	}
+#define SHEAF_BOTTOMS(size)                                                               \
+	{                                                                                 \
+		SHEAF_BOTTOM(size), SHEAF_BOTTOM((size) << 1), SHEAF_BOTTOM((size) << 2), \
+			SHEAF_BOTTOM((size) << 3), SHEAF_BOTTOM((size) << 4),             \
+	}
+static_assert(SHEAF_GRADES == 5, "SHEAF_BOTTOMS() has as many");
 /* Stands in kmem_cache_cpu->freelist while a slow path has what was there. */
 extern struct free_object sheaf_shut __attribute__((visibility("hidden")));
 
@@ -68,7 +74,7 @@ static inline bool sheaf_is_shut(const struct kmem_cache_cpu *c)
 /* Lists of free objects end in NULL, or in the bottom of the sheaf that they were taken from. */
 static inline bool freelist_is_end(const struct kmem_cache *s, const struct free_object *fo)
 {
-	return !fo || fo == &s->bottom;
+	return !fo || (fo >= s->bottom && fo < s->bottom + SHEAF_GRADES);
 }
 
 /* Word `w` of the map of free objects, and of the one of those freed by others. */
@@ -112,7 +118,8 @@ uint32_t __slab_collect(struct slab *slab);
  * sheaf, by ascending address. Returns how many: 0 where all are in use. *list has them all before the
  * first leaves the map.
  */
-uint32_t __slab_take(struct slab *slab, uint32_t want, struct free_object **list);
+uint32_t __slab_take(struct slab *slab, uint32_t want, struct free_object *bottom,
+		     struct free_object **list);
 
 /* Only the map is changed, so this can be done twice. */
 static inline void __slab_set_free(struct slab *slab, const struct free_object *fo)

@@ -214,13 +214,16 @@ void thread_check_destroyed(struct thread *t)
 /* Another thread may be changing its sheaf: then the answer is one of the past, or 0. */
 racy_reader static uint32_t sheaf_length(struct thread *t, const struct kmem_cache *s)
 {
-	const struct free_object *top = load_folded(thread_cpu(t, s->cpu_offset)->freelist);
+	const struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+	const struct free_object *top = load_folded(c->freelist);
 	union free_state state;
+	uint32_t size;
 
 	if (freelist_is_end(s, top) || !may_be_free_object(s, top))
 		return 0;
 	state.word = load_folded(top->state.word);
-	return state.mark == FREE_MARK && state.room < s->sheaf ? s->sheaf - state.room : 0;
+	size = (uint32_t)s->sheaf << load_folded(c->grade);
+	return state.mark == FREE_MARK && state.room < size ? size - state.room : 0;
 }
 
 uint32_t thread_count_free(const struct kmem_cache *s)
@@ -239,10 +242,10 @@ racy_reader bool thread_has_free(const struct kmem_cache *s, const struct free_o
 	for_each_thread(t)
 	{
 		struct kmem_cache_lists *l = thread_lists(t, s);
+		uint32_t most = (uint32_t)s->sheaf << s->max_grade;
 
-		if (freelist_has(thread_cpu(t, s->cpu_offset)->freelist, fo, s->sheaf) ||
-		    freelist_has(l->moving, fo, s->sheaf) ||
-		    freelist_has(l->flushing, fo, s->sheaf))
+		if (freelist_has(thread_cpu(t, s->cpu_offset)->freelist, fo, most) ||
+		    freelist_has(l->moving, fo, most) || freelist_has(l->flushing, fo, most))
 			return true;
 	}
 	return false;

@@ -159,7 +159,7 @@ static void __recover(struct thread *t, struct kmem_cache *s)
 	__drop_arrived(t, s, l);
 	__thread_put_all(t, s);
 	if (sheaf_is_shut(c))
-		c->freelist = &s->bottom;
+		c->freelist = &s->bottom[c->grade];
 	barrier();
 	c->stage = STAGE_NONE;
 }
@@ -169,7 +169,7 @@ static void slot_init(struct kmem_cache_cpu *c, struct kmem_cache *s)
 {
 	if (likely(c->slab))
 		return;
-	c->freelist = &s->bottom;
+	c->freelist = &s->bottom[c->grade];
 	barrier();
 	c->slab = &slab_none;
 }

@@ -156,11 +156,11 @@ static bool is_sheaf(const struct kmem_cache *s, const struct free_object *fo)
 {
 	uint32_t room = fo->state.room;
 
-	for (; fo != &s->bottom; fo = fo->next) {
+	for (; !freelist_is_end(s, fo); fo = fo->next) {
 		if (fo->state.mark != FREE_MARK || fo->state.room != room++)
 			return false;
 	}
-	return room == s->sheaf;
+	return freelist_is_end(s, fo) && room == fo->state.room;
 }
 
 /* What has been moved, a sheaf down to its bottom and nobody else's, takes the place of the one that is shut. */
@@ -181,15 +181,21 @@ static void __give(struct thread *t, struct kmem_cache *s)
 	c->stage = STAGE_NONE;
 }
 
+static struct free_object *sheaf_bottom(struct thread *t, struct kmem_cache *s)
+{
+	return &s->bottom[thread_cpu(t, s->cpu_offset)->grade];
+}
+
 static void __give_nothing(struct thread *t, struct kmem_cache *s)
 {
-	thread_lists(t, s)->moving = &s->bottom;
+	thread_lists(t, s)->moving = sheaf_bottom(t, s);
 	__give(t, s);
 }
 
 static bool __refill_from(struct thread *t, struct kmem_cache *s, struct slab *slab)
 {
-	uint32_t n = __slab_take(slab, s->sheaf / 2, &thread_lists(t, s)->moving);
+	struct free_object *bottom = sheaf_bottom(t, s);
+	uint32_t n = __slab_take(slab, bottom->state.room / 2, bottom, &thread_lists(t, s)->moving);
 
 	if (n)
 		__give(t, s);
@@ -208,6 +214,7 @@ bool __thread_refill(struct thread *t, struct kmem_cache *s)
 	c->stage = STAGE_MINE;
 	barrier();
 	c->freelist = &sheaf_shut;
+	c->swings |= SWING_BEGUN;
 	barrier();
 	for (;;) {
 		struct slab *slab = c->slab;
@@ -327,6 +334,18 @@ void __thread_put_all(struct thread *t, struct kmem_cache *s)
 	l->flushing = NULL;
 }
 
+/* The sheaf has overflowed: was it empty since it did so last, and for the how manieth time? */
+static bool should_grow(struct kmem_cache_cpu *c, const struct kmem_cache *s)
+{
+	uint32_t swings = c->swings & ~SWING_BEGUN;
+
+	if (c->grade == s->max_grade || !(c->swings & SWING_BEGUN))
+		return false;
+	swings = (swings + 1) % MANY_SWINGS;
+	c->swings = (uint8_t)swings;
+	return swings == 0;
+}
+
 /* Takes the whole sheaf, and `fo`, which may be NULL, on top of it: l->moving has them. */
 static void __take_sheaf(struct thread *t, struct kmem_cache *s, struct free_object *fo)
 {
@@ -350,10 +369,10 @@ static void __take_sheaf(struct thread *t, struct kmem_cache *s, struct free_obj
 }
 
 /* Has the upper `n` of a list say what room is left with them alone. Returns the last of them. */
-static struct free_object *count_room(const struct kmem_cache *s, struct free_object *fo,
+static struct free_object *count_room(const struct free_object *bottom, struct free_object *fo,
 				      uint32_t n)
 {
-	union free_state state = {.room = s->sheaf - n, .mark = FREE_MARK};
+	union free_state state = {.room = bottom->state.room - n, .mark = FREE_MARK};
 
 	for (; --n; fo = fo->next, state.word++)
 		fo->state = state;
@@ -363,16 +382,20 @@ static struct free_object *count_room(const struct kmem_cache *s, struct free_ob
 
 void __thread_flush_sheaf(struct thread *t, struct kmem_cache *s, struct free_object *fo)
 {
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 	struct kmem_cache_lists *l = thread_lists(t, s);
+	uint32_t n = sheaf_bottom(t, s)->state.room;
+	bool grows = should_grow(c, s);
 	struct free_object *last;
 
 	cache_count(s, FREE_SLOWPATH, 1);
-	cache_count(s, FREE_FASTPATH, s->sheaf / 2U + 1);
+	cache_count(s, FREE_FASTPATH, n / 2U + 1);
 	__take_sheaf(t, s, fo);
-	last = count_room(s, fo, s->sheaf / 2);
+	c->grade = (uint8_t)(c->grade + grows);
+	last = count_room(sheaf_bottom(t, s), fo, grows ? n + 1 : n / 2);
 	l->flushing = last->next;
 	barrier();
-	last->next = &s->bottom;
+	last->next = sheaf_bottom(t, s);
 	barrier();
 	__thread_put_all(t, s);
 	__give(t, s);
@@ -389,6 +412,7 @@ void __thread_flush(struct thread *t, struct kmem_cache *s)
 	barrier();
 	l->moving = NULL;
 	__thread_put_all(t, s);
+	c->grade = 0;
 	slab = c->slab;
 	c->slab = &slab_none;
 	if (slab != &slab_none)

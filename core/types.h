@@ -35,8 +35,11 @@
  * objects of any slabs of the cache, whoever owns them. It is filled from the thread's slabs and flushed
  * to the slabs that its objects are of, half a capacity at a time; slabs are touched only then. Half a
  * sheaf separates two flushes, whatever the order of calls. Each object in it says how many more fit on
- * top of it, so that there is no counter to keep; kmem_cache->bottom lies under them all. While a slow
+ * top of it, so that there is no counter to keep; one of kmem_cache->bottom lies under them all. While a slow
  * path has the sheaf in its hands, sheaf_shut stands there: nothing can be had from it nor put onto it.
+ * A thread begins with a small sheaf. One that is emptied and overflows in turn, MANY_SWINGS times within half a
+ * purge_delay, is doubled instead of flushed: what goes back and forth beyond its size then stays in it. Seldom
+ * swings are left to the slow paths, which are what gives memory back.
  *
  * Counting. slab->inuse is carved objects less those in the owner's map: objects in a sheaf, and those
  * freed by others until they are collected, count as in use. It is exact for the owner.
@@ -202,10 +205,16 @@ struct kmem_cache_node {
 	_Atomic uint32_t nr_empty;  /* of them, since the last shrink: a hint */
 } cacheline_aligned;
 
+/* Each twice as large as the one before. */
+#define SHEAF_GRADES 5
+#define MANY_SWINGS 32U
+#define SWING_BEGUN 0x80U
+static_assert(MANY_SWINGS < SWING_BEGUN, "in one byte");
+
 struct kmem_cache {
-	struct free_object bottom; /* const; see "The sheaf" */
-	uint32_t size;		   /* const; distance of two objects */
-	uint32_t object_size;	   /* const; what a caller may use */
+	struct free_object bottom[SHEAF_GRADES]; /* const; of a sheaf of size sheaf << grade */
+	uint32_t size;				 /* const; distance of two objects */
+	uint32_t object_size;			 /* const; what a caller may use */
 	uint32_t offset;  /* const; of the freelist link; behind the object where it has a ctor */
 	uint32_t objects; /* const; in a slab */
 	uint64_t inverse; /* const; see slab_object_ok() */
@@ -213,7 +222,8 @@ struct kmem_cache {
 	uint16_t cpu_offset;	      /* const; of kmem_cache_cpu in struct thread */
 	uint16_t lists_offset;	      /* const; of kmem_cache_lists in struct thread */
 	uint16_t nr_frames;	      /* const; of a slab */
-	uint16_t sheaf;		      /* const; objects that a thread's sheaf holds */
+	uint16_t sheaf;		      /* const; objects that a thread's sheaf holds in grade 0 */
+	uint8_t max_grade;	      /* const; of sheaves */
 	struct kmem_cache_node *node; /* const */
 	void (*ctor)(void *);	      /* const; NULL where none */
 	char name[32];		      /* const; "": kmalloc-SIZE */
@@ -243,7 +253,9 @@ struct kmem_cache_cpu {
 	uint16_t sent;	   /* under local_lock; in STAGE_SENDING; the slab's collections before */
 	uint8_t nr_empty;  /* under local_lock; partial slabs with no object in use; 255: or more */
 	uint8_t stage;	   /* under local_lock; enum cpu_stage */
-	uint32_t idle;	   /* owner; of the sheaf as it was at the last look: thread_idle.c */
+	uint16_t idle;	   /* owner; of the sheaf as it was at the last look: thread_idle.c */
+	uint8_t grade;	   /* under local_lock; of the sheaf, see "The sheaf" */
+	uint8_t swings; /* under local_lock; see "The sheaf"; SWING_BEGUN: refilled since the last flush */
 };
 
 /* The slow path's part. All under the local_lock; the lists are circular and go through slab->next. */

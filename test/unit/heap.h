@@ -82,16 +82,23 @@ static inline uint32_t sheaf_room(const struct kmem_cache *s)
 	return own_cpu(s)->freelist->state.room;
 }
 
+/* Objects that the thread's sheaf holds when it is full. */
+static inline uint32_t sheaf_size(const struct kmem_cache *s)
+{
+	return (uint32_t)s->sheaf << own_cpu(s)->grade;
+}
+
 /* Objects in the thread's sheaf, each of which says how much room is left on it. */
 static inline uint32_t sheaf_length(const struct kmem_cache *s)
 {
 	const struct free_object *fo = own_cpu(s)->freelist;
 	uint32_t n = 0;
 
-	for (; fo != &s->bottom; fo = fo->next, n++) {
+	for (; !freelist_is_end(s, fo); fo = fo->next, n++) {
 		must(fo->state.mark == FREE_MARK);
-		must(fo->next == &s->bottom || fo->next->state.room == fo->state.room + 1);
+		must(fo->next->state.room == fo->state.room + 1);
 	}
+	must(fo == &s->bottom[own_cpu(s)->grade]);
 	return n;
 }
 

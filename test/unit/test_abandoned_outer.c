@@ -333,7 +333,7 @@ static void check_whole(void)
 	}
 	make_missing();
 	must(lock_is_free() && cpu()->stage == STAGE_NONE);
-	must(sheaf_room(cache) + sheaf_length(cache) == cache->sheaf);
+	must(sheaf_room(cache) + sheaf_length(cache) == sheaf_size(cache));
 	check_list(own_lists(cache)->partial, LIST_PARTIAL);
 	check_list(own_lists(cache)->full, LIST_FULL);
 	drop_each(1);

@@ -1,11 +1,11 @@
 /* A node's partial list: what put_slab() makes of a slab, empty slabs, and threads that share a node. */
+#include "slabs.h"
 #include "unit.h"
 
 #include "core/caches.h"
 #include "core/frame.h"
 #include "core/node.h"
 #include "core/options.h"
-#include "core/slab.h"
 
 static struct kmem_cache_node node;
 /* A copy with a node of its own, so that nothing but these tests is on its list. */
@@ -49,7 +49,7 @@ static struct slab *slab_with(uint32_t inuse, struct free_object **list)
 	must(slab);
 	*list = NULL;
 	while (inuse--) {
-		must(__slab_take(slab, 1, &fo) == 1);
+		must(slab_take(slab, 1, &fo) == 1);
 		fo->next = *list;
 		*list = fo;
 	}
@@ -216,7 +216,7 @@ static void use_slab(struct worker *w, struct slab *slab)
 
 	must(slab->objects == s.objects);
 	__slab_collect(slab);
-	if (w->nr_kept >= 50 || !__slab_take(slab, 1, &fo))
+	if (w->nr_kept >= 50 || !slab_take(slab, 1, &fo))
 		return;
 	if (random_next(&w->seed) & 1) {
 		__slab_put(slab, fo);

@@ -94,14 +94,14 @@ static void slow_paths_pace_it(void **state)
 {
 	char *a = dirty_frames();
 	uint64_t limit = now_ms() + 20000;
-	void *objects[300];
+	static void *objects[3000];
 
 	(void)state;
 	frame_free(a, NR_FRAMES);
 	while (resident_pages(a, BYTES) > BYTES / os_page_size() / 2 && now_ms() < limit) {
-		for (unsigned int i = 0; i < 300; i++)
+		for (unsigned int i = 0; i < 3000; i++)
 			assert_non_null(objects[i] = kmalloc(64));
-		for (unsigned int i = 0; i < 300; i++)
+		for (unsigned int i = 0; i < 3000; i++)
 			kfree(objects[i]);
 	}
 	assert_true(now_ms() < limit);

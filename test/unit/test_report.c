@@ -1,5 +1,6 @@
 /* Mistakes: what is found, the line that says so, and what the option on_error makes of it. */
 #include "heap.h"
+#include "slabs.h"
 
 #include "core/kmem_cache.h"
 #include "core/options.h"
@@ -30,7 +31,7 @@ static void assert_reports(void (*fn)(void *), void *p, const char *where, const
 
 static void frees_of_what_is_no_object(void **state)
 {
-	char *p = kmalloc(64), *big = kmalloc(32768);
+	char *p = kmalloc(64), *big = cache_alloc(wide_cache());
 
 	(void)state;
 	for (unsigned int at = 1; at < 64; at++)
@@ -40,7 +41,7 @@ static void frees_of_what_is_no_object(void **state)
 	assert_reports(free_it, (char *)slab_of(p)->base + FRAME_SIZE - 64, "kmalloc-64",
 		       "free of what is not the start of an object:");
 	/* In a further frame of its slab. */
-	assert_reports(free_it, (char *)slab_of(big)->base + FRAME_SIZE + 16, "kmalloc-32768",
+	assert_reports(free_it, (char *)slab_of(big)->base + FRAME_SIZE + 16, "wide",
 		       "free of what is not the start of an object:");
 	kfree(p);
 	kfree(big);

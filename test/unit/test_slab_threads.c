@@ -1,10 +1,10 @@
 /* One slab under threads: others' frees against collection, and the race for a full slab. */
+#include "slabs.h"
 #include "unit.h"
 
 #include "core/caches.h"
 #include "core/frame.h"
 #include "core/options.h"
-#include "core/slab.h"
 
 #define NR_FREERS 3U
 #define RING 64U
@@ -80,7 +80,7 @@ static uint64_t hand_out(struct slab *slab, struct ring *rings)
 	for (unsigned int turn = 0; turn < ROUNDS(400000); turn++) {
 		struct free_object *list, *next;
 
-		if (!__slab_take(slab, 1 + turn % 7, &list))
+		if (!slab_take(slab, 1 + turn % 7, &list))
 			continue;
 		for (; !freelist_is_end(slab->cache, list); list = next) {
 			next = list->next;
@@ -122,7 +122,7 @@ static void no_object_is_lost_or_doubled(void **state)
 	assert_int_equal(freed, handed);
 	__slab_collect(slab);
 	assert_int_equal(slab->inuse, 0);
-	while (__slab_take(slab, s->sheaf, &list)) {
+	while (slab_take(slab, s->sheaf, &list)) {
 		for (; !freelist_is_end(s, list); list = list->next)
 			n++;
 	}
@@ -165,13 +165,13 @@ static unsigned int count_results(const struct racer *racers, unsigned int n,
 /* Eight objects, eight threads; the first free decides whose the slab is. */
 static void race(bool may_adopt)
 {
-	struct slab *slab = new_slab(&kmalloc_caches[size_class(32768)], NO_OWNER);
+	struct slab *slab = new_slab(&kmalloc_caches[size_class(8192)], NO_OWNER);
 	enum free_result first = may_adopt ? FREE_ADOPTED : FREE_LISTED;
 	struct racer racers[8];
 	struct free_object *fo;
 
 	for (unsigned int i = 0; i < 8; i++) {
-		must(__slab_take(slab, 1, &fo) == 1);
+		must(slab_take(slab, 1, &fo) == 1);
 		fo->state.word = 0;
 		racers[i] = (struct racer){slab, fo, may_adopt, FREE_PUSHED};
 	}

@@ -51,7 +51,7 @@ static void the_lock_is_free_held_or_new(void **state)
 	assert_true(local_trylock(t, s, &holder));
 	assert_true(local_lock_is_locked(t, c));
 	assert_ptr_equal(c->slab, &slab_none);
-	assert_ptr_equal(c->freelist, &s->bottom);
+	assert_ptr_equal(c->freelist, s->bottom);
 	assert_int_equal(sheaf_room(s), s->sheaf);
 	assert_false(local_trylock(t, s, &hold));
 	local_unlock(t, c);
@@ -64,7 +64,7 @@ static void check_sheaf(const struct kmem_cache *s)
 {
 	const struct kmem_cache_cpu *c = own_cpu(s);
 
-	assert_int_equal(sheaf_room(s) + sheaf_length(s), s->sheaf);
+	assert_int_equal(sheaf_room(s) + sheaf_length(s), sheaf_size(s));
 	assert_false(local_lock_is_locked(current_thread, c));
 	assert_null(own_lists(s)->flushing);
 }
@@ -119,24 +119,91 @@ static void a_refill_is_half_a_sheaf_at_most(void **state)
 	run_thread(refill_half, NULL);
 }
 
-static void flush_one(const struct kmem_cache *s)
-{
-	static void *live[256];
-	struct free_object *fo;
-	uint32_t n = 0;
+static void *live_objects[4096];
 
-	for (; n < 2U * s->sheaf; n++)
-		live[n] = kmalloc(s->size);
-	while (sheaf_room(s) > 0)
-		kfree(live[--n]);
-	kfree(live[--n]);
-	assert_int_equal(sheaf_room(s), s->sheaf - s->sheaf / 2);
-	assert_int_equal(sheaf_length(s), s->sheaf / 2);
-	for (fo = own_cpu(s)->freelist; fo != &s->bottom; fo = fo->next)
-		assert_ptr_equal(fo, live[n++]);
-	n -= s->sheaf / 2;
+/* More than a sheaf is allocated, and freed. */
+static void swing(const struct kmem_cache *s)
+{
+	uint32_t n = 2 * sheaf_size(s);
+
+	for (uint32_t i = 0; i < n; i++)
+		live_objects[i] = kmalloc(s->size);
 	while (n)
-		kfree(live[--n]);
+		kfree(live_objects[--n]);
+	assert_int_equal(sheaf_length(s) + sheaf_room(s), sheaf_size(s));
+}
+
+static void grow_sheaf(const struct kmem_cache *s)
+{
+	/* What made the sheaf empty may have counted as one. */
+	for (uint32_t i = 0; i < MANY_SWINGS * s->max_grade; i++)
+		swing(s);
+	assert_int_equal(own_cpu(s)->grade, s->max_grade);
+}
+
+static void a_sheaf_grows_by_use_and_is_small_again_after_a_flush(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < NR_SOME; i++) {
+		struct kmem_cache *s = kmalloc_cache(some_sizes[i]);
+
+		kfree(kmalloc(s->size));
+		thread_flush(current_thread, s);
+		assert_int_equal(sheaf_room(s), s->sheaf);
+		grow_sheaf(s);
+		assert_int_equal(sheaf_size(s), (uint32_t)s->sheaf << s->max_grade);
+		assert_true(sheaf_size(s) * s->size <= (size_t)512 << 10);
+		thread_flush(current_thread, s);
+		assert_int_equal(sheaf_room(s), s->sheaf);
+		assert_int_equal(objects_in_use(s), 0);
+	}
+}
+
+/* Slow paths are what gives memory back: they are to be spared where they are many. */
+static void a_sheaf_that_swings_seldom_does_not_grow(void **state)
+{
+	struct kmem_cache *s = kmalloc_cache(64);
+
+	(void)state;
+	options.purge_delay_ms = 3600000;
+	kfree(kmalloc(s->size));
+	thread_flush(current_thread, s);
+	for (uint32_t i = 0; i < MANY_SWINGS / 2; i++)
+		swing(s);
+	assert_int_equal(own_cpu(s)->grade, 0);
+	own_cpu(s)->idle = 0;
+	current_thread->idle_due = 0;
+	for (uint64_t i = 0; i < NR_KMALLOC_CACHES; i++)
+		thread_poll_idle(current_thread, i);
+	for (uint32_t i = 0; i < MANY_SWINGS / 2; i++)
+		swing(s);
+	assert_int_equal(own_cpu(s)->grade, 0);
+	for (uint32_t i = 0; i < MANY_SWINGS / 2; i++)
+		swing(s);
+	assert_int_equal(own_cpu(s)->grade, 1);
+}
+
+static void flush_one(struct kmem_cache *s)
+{
+	struct free_object *fo;
+	uint32_t n = 0, half;
+
+	kfree(kmalloc(s->size));
+	thread_flush(current_thread, s);
+	grow_sheaf(s);
+	half = sheaf_size(s) / 2;
+	for (; n < 4 * half; n++)
+		live_objects[n] = kmalloc(s->size);
+	while (sheaf_room(s) > 0)
+		kfree(live_objects[--n]);
+	kfree(live_objects[--n]);
+	assert_int_equal(sheaf_room(s), half);
+	assert_int_equal(sheaf_length(s), half);
+	for (fo = own_cpu(s)->freelist; !freelist_is_end(s, fo); fo = fo->next)
+		assert_ptr_equal(fo, live_objects[n++]);
+	n -= half;
+	while (n)
+		kfree(live_objects[--n]);
 }
 
 /* What was freed last is what will be used next. */
@@ -219,7 +286,7 @@ static void a_thread_keeps_few_slabs(void **state)
 	thread_flush(current_thread, s);
 	assert_int_equal(check_lists(s), 0);
 	assert_ptr_equal(own_cpu(s)->slab, &slab_none);
-	assert_ptr_equal(own_cpu(s)->freelist, &s->bottom);
+	assert_ptr_equal(own_cpu(s)->freelist, s->bottom);
 	shrink_node(get_node(s));
 	assert_int_equal(slabs_of(s), 0);
 	thread_flush_all(current_thread);
@@ -378,6 +445,8 @@ int main(void)
 		cmocka_unit_test(room_is_what_the_sheaf_has_not),
 		cmocka_unit_test(a_refill_is_half_a_sheaf_at_most),
 		cmocka_unit_test(a_flush_keeps_the_younger_half),
+		cmocka_unit_test(a_sheaf_grows_by_use_and_is_small_again_after_a_flush),
+		cmocka_unit_test(a_sheaf_that_swings_seldom_does_not_grow),
 		cmocka_unit_test(a_thread_keeps_few_slabs),
 		cmocka_unit_test(a_consumer_adopts_full_slabs),
 		cmocka_unit_test(frees_from_elsewhere_are_found),
