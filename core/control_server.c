@@ -196,15 +196,16 @@ static int32_t fill_polls(struct control_server *server, struct os_poll *polls, 
 	return any && (ms < 0 || ms > (int32_t)STALL_MS) ? (int32_t)STALL_MS : ms;
 }
 
-void control_server_turn(struct control_server *server, int32_t ms)
+bool control_server_turn(struct control_server *server, int32_t ms)
 {
 	struct os_poll polls[MAX_CONNECTIONS + 1];
 	struct control_connection *place;
 	uint64_t now;
+	bool can_wait;
 
 	ms = fill_polls(server, polls, ms);
 	server->pausing = false;
-	os_poll(polls, MAX_CONNECTIONS + 1, ms);
+	can_wait = os_poll(polls, MAX_CONNECTIONS + 1, ms);
 	now = os_clock_ms();
 	for (uint32_t i = 0; i < MAX_CONNECTIONS; i++) {
 		struct control_connection *c = &server->connections[i];
@@ -217,4 +218,5 @@ void control_server_turn(struct control_server *server, int32_t ms)
 	place = polls[MAX_CONNECTIONS].ready ? find_place(server, os_clock_ms()) : NULL;
 	if (place)
 		accept_one(server, place);
+	return can_wait;
 }

@@ -33,7 +33,7 @@ struct control_server {
 };
 
 void control_server_init(struct control_server *server, int listener);
-/* Serves what there is within so many ms; below 0: waits for ever. */
-void control_server_turn(struct control_server *server, int32_t ms);
+/* Serves what there is within so many ms; below 0: waits for ever. False: nothing can be waited for any more. */
+bool control_server_turn(struct control_server *server, int32_t ms);
 
 #endif

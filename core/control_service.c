@@ -33,18 +33,17 @@
 /* How often a thread that has rights to lose looks whether its process has lost them. */
 #define USER_MS 100
 
-enum service_state { STATE_STARTING, STATE_SERVING, STATE_FAILED };
+enum service_state { STATE_STARTING, STATE_OPENING, STATE_SERVING, STATE_FAILED };
 
 struct service {
 	struct os_thread thread;
 	char dir[MAX_DIR];
 	struct os_file_id dir_id;    /* const */
 	struct os_file_id socket_id; /* the thread's, until STATE_SERVING */
-	_Atomic uint32_t state;	     /* enum service_state; waited for before main */
+	_Atomic uint32_t state;	     /* enum service_state; waited for */
 	bool is_child;		     /* const once the thread runs */
-	_Atomic bool stopping;
-	const char *failure; /* the thread's, until STATE_FAILED */
-	struct os_user user; /* the thread's */
+	const char *failure;	     /* the thread's, until STATE_FAILED */
+	struct os_user user;	     /* the thread's */
 	struct control_server server;
 	char stack[STACK_SIZE] __attribute__((aligned(64)));
 };
@@ -81,6 +80,7 @@ static bool enter_directory(struct service *s)
 /* NULL: the socket is there. */
 static const char *open_socket(struct service *s)
 {
+	uint32_t starting = STATE_STARTING;
 	char name[NAME_SIZE];
 	int fd;
 
@@ -91,7 +91,10 @@ static const char *open_socket(struct service *s)
 	make_name(name, os_getpid());
 	if (!os_remove_stale_socket(name))
 		return "control: another process, or a file, has the socket's name";
-	fd = atomic_load(&s->stopping) ? -EINTR : os_listen(name, 64);
+	/* From here on the process's exit waits for the socket, to remove it. */
+	if (!atomic_compare_exchange_strong(&s->state, &starting, STATE_OPENING))
+		return "control: the process ends";
+	fd = os_listen(name, 64);
 	if (fd < 0)
 		return "control: the socket can't be made";
 	s->socket_id = os_file_id(0, name);
@@ -141,17 +144,16 @@ static void run(void *arg)
 	if (s->is_child)
 		os_sleep_ms(CHILD_DELAY_MS);
 	s->failure = open_socket(s);
-	if (!s->failure && !os_user_read(&s->user))
-		s->user = (struct os_user){.nr_groups = 0};
+	if (!s->failure && os_user_read(&s->user) && os_user_is_privileged(&s->user))
+		os_user_become(&s->user);
 	atomic_store(&s->state, s->failure ? STATE_FAILED : STATE_SERVING);
 	os_wake_word(&s->state);
 	if (!s->failure && !s->is_child)
 		os_each_entry(0, remove_stale);
 	if (s->failure)
 		return;
-	do
-		control_server_turn(&s->server, next_turn(s));
-	while (follow_user(s));
+	while (control_server_turn(&s->server, next_turn(s)) && follow_user(s))
+		;
 }
 
 /*
@@ -173,15 +175,14 @@ static void *make_tls(void)
 	return area + side;
 }
 
-static bool make_service(const char *dir, struct os_file_id id, bool shares)
+static bool make_service(const char dir[MAX_DIR], struct os_file_id id, bool shares)
 {
 	char *map = os_reserve(GUARD_SIZE + sizeof(struct service));
-	size_t n = __builtin_strlen(dir);
 
 	if (!map || !os_commit(map + GUARD_SIZE, sizeof(struct service)))
 		return false;
 	service = (struct service *)(map + GUARD_SIZE);
-	__builtin_memcpy(service->dir, dir, n);
+	__builtin_memcpy(service->dir, dir, MAX_DIR);
 	service->thread = (struct os_thread){
 		.fn = run,
 		.arg = service,
@@ -197,7 +198,6 @@ static bool make_service(const char *dir, struct os_file_id id, bool shares)
 static void start_thread(bool is_child)
 {
 	atomic_store(&service->state, STATE_STARTING);
-	atomic_store(&service->stopping, false);
 	service->is_child = is_child;
 	service->socket_id = (struct os_file_id){0, 0};
 	service->failure = no_thread;
@@ -271,18 +271,24 @@ static const char *start_and_wait(void)
 			return service->failure;
 		if (state == STATE_SERVING)
 			return NULL;
-		os_wait_word(&service->state, STATE_STARTING, 100);
+		os_wait_word(&service->state, state, 100);
 	}
 	return "control: the thread does not come up";
 }
 
-const char *control_start(const char *dir)
+const char *control_start(const char *path)
 {
 	struct os_file_id id = {0, 0};
+	size_t n = __builtin_strlen(path);
+	char dir[MAX_DIR] = "";
 	const char *failure;
 
-	if (dir[0] != '/' || __builtin_strlen(dir) >= MAX_DIR)
+	if (path[0] != '/' || n >= MAX_DIR)
 		return "control: it wants the full path of a directory, of up to 255 bytes";
+	/* With a slash at its end a symbolic link would be followed. */
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	__builtin_memcpy(dir, path, n);
 	failure = check_directory(dir, &id);
 	if (failure)
 		return failure;
@@ -295,6 +301,18 @@ const char *control_start(const char *dir)
 	return make_service(dir, id, false) ? start_and_wait() : out_of_memory;
 }
 
+/* No socket comes into being from here on. True: there is one. */
+static bool end_start(void)
+{
+	uint32_t state = STATE_STARTING;
+
+	if (atomic_compare_exchange_strong(&service->state, &state, STATE_FAILED))
+		return false;
+	if (state == STATE_OPENING)
+		os_wait_word(&service->state, STATE_OPENING, START_MS);
+	return atomic_load(&service->state) == STATE_SERVING;
+}
+
 void control_stop(void)
 {
 	_Atomic int *word = atomic_load(&fork_watch_word);
@@ -302,10 +320,7 @@ void control_stop(void)
 	char name[NAME_SIZE];
 	struct os_file_id id, is;
 
-	if (!word || atomic_load(word) != pid)
-		return;
-	atomic_store(&service->stopping, true);
-	if (atomic_load(&service->state) != STATE_SERVING)
+	if (!word || atomic_load(word) != pid || !end_start())
 		return;
 	dir = os_open_own_directory(service->dir);
 	if (dir < 0)

@@ -269,6 +269,7 @@ int control_show(const char *path, size_t len, struct control_out *out)
 int control_store(const char *path, size_t len, const char *text, size_t text_len)
 {
 	const struct attribute *a;
+	const char *end = __builtin_memchr(text, '\0', text_len);
 	struct walk w;
 	int error = find_file(&w, path, len, &a);
 
@@ -276,7 +277,8 @@ int control_store(const char *path, size_t len, const char *text, size_t text_le
 		error = EACCES;
 	if (error || text_len == 0)
 		return error;
-	return a->store(a, &w.target, text, text_len);
+	/* A text ends where C's do, as in the kernel. */
+	return a->store(a, &w.target, text, end ? (size_t)(end - text) : text_len);
 }
 
 static void out_entry(struct control_out *out, char type, uint32_t mode)

@@ -15,6 +15,9 @@
 /* Slabs have up to 32 frames. */
 #define MAX_SLAB (32 * FRAME_SIZE)
 #define SETTLE_MS 3
+/* So often a slab must look damaged with nobody in the middle of it, out of so many looks. */
+#define WRONG_ROUNDS 3U
+#define MAX_ROUNDS 16U
 
 struct check {
 	const struct kmem_cache *cache;
@@ -95,20 +98,42 @@ static bool is_unchanged(struct slab *slab, const struct kmem_cache *s,
 	return snapshot_slab(slab, s, &now) && snapshot_is_same(&now, before);
 }
 
+/* Is its owner in the middle of a call? There he may be kept for long: by the scheduler, or by a handler. */
+racy_reader static bool is_under_way(const struct kmem_cache *s, const struct slab *slab)
+{
+	union slab_shared shared = slab_shared(slab, memory_order_relaxed);
+	const struct slab *record = frame_to_slab(shared.owner);
+	uintptr_t lock;
+
+	if (shared.state != SLAB_OWNED)
+		return false;
+	/* Somebody without a record frees. */
+	if (!shared.owner)
+		return true;
+	if (record->kind != FRAME_THREAD)
+		return false;
+	lock = thread_cpu((struct thread *)record->base, s->cpu_offset)->local_lock;
+	return lock && lock != record->base;
+}
+
 racy_reader static bool check_slab(struct slab *slab, const struct slab_snapshot *seen, void *arg)
 {
 	struct check *c = arg;
-	struct slab_snapshot shot = *seen;
+	uint32_t wrong = 0;
 
-	for (int round = 0; round < 3; round++) {
-		if (is_right(c, slab, &shot))
+	for (uint32_t round = 0; round < MAX_ROUNDS && wrong < WRONG_ROUNDS; round++) {
+		bool busy;
+
+		if (is_right(c, slab, seen))
 			return true;
+		busy = is_under_way(c->cache, slab);
 		os_sleep_ms(SETTLE_MS);
-		if (!is_unchanged(slab, c->cache, &shot))
+		if (!is_unchanged(slab, c->cache, seen))
 			return true;
+		wrong += !busy;
 	}
-	c->damaged = true;
-	return false;
+	c->damaged = wrong == WRONG_ROUNDS;
+	return !c->damaged;
 }
 
 STORE(cache_validate_store)

@@ -203,21 +203,39 @@ long os_send(int fd, const void *buf, size_t size)
 			   0);
 }
 
+/* A program may forbid itself to poll: by a filter, or with a limit of fewer descriptors than are open. */
+static bool sleep_instead(struct os_poll *polls, uint32_t n)
+{
+	struct timespec time = {0, 100000000L};
+	long ret = os_syscall3(SYS_nanosleep, (long)&time, 0, 0);
+
+	for (uint32_t i = 0; i < n; i++)
+		polls[i].ready = polls[i].fd >= 0;
+	return !os_is_error(ret) || ret == -EINTR;
+}
+
 bool os_poll(struct os_poll *polls, uint32_t n, int32_t ms)
 {
 	struct timespec time = {ms / 1000, ms % 1000 * 1000000L};
 	struct pollfd fds[OS_POLL_MAX];
+	uint32_t used = 0;
 	long ret;
 
+	/* More than the limit of descriptors are refused, be they left out. */
+	for (uint32_t i = 0; i < n; i++) {
+		if (polls[i].fd >= 0)
+			fds[used++] = (struct pollfd){polls[i].fd,
+						      (short)((polls[i].to_read ? POLLIN : 0) |
+							      (polls[i].to_write ? POLLOUT : 0)),
+						      0};
+	}
+	ret = os_syscall6(SYS_ppoll, (long)fds, used, ms < 0 ? 0 : (long)&time, 0, 8, 0);
+	if (os_is_error(ret) && ret != -EINTR)
+		return sleep_instead(polls, n);
+	used = 0;
 	for (uint32_t i = 0; i < n; i++)
-		fds[i] = (struct pollfd){polls[i].fd,
-					 (short)((polls[i].to_read ? POLLIN : 0) |
-						 (polls[i].to_write ? POLLOUT : 0)),
-					 0};
-	ret = os_syscall6(SYS_ppoll, (long)fds, n, ms < 0 ? 0 : (long)&time, 0, 8, 0);
-	for (uint32_t i = 0; i < n; i++)
-		polls[i].ready = ret > 0 && fds[i].revents != 0;
-	return ret > 0;
+		polls[i].ready = polls[i].fd >= 0 && fds[used++].revents != 0;
+	return true;
 }
 
 void os_wait_word(_Atomic uint32_t *word, uint32_t value, long ms)

@@ -48,7 +48,10 @@ struct os_poll {
 	bool ready;
 };
 #define OS_POLL_MAX 32U
-/* Waits until one is ready, or so long; below 0: for ever. False: the time is over, or the call failed. */
+/*
+ * Waits until one is ready, or so long; below 0: for ever. Where the kernel refuses to poll, all are taken for ready
+ * after a while. False: it refuses to let the thread sleep as well.
+ */
 bool os_poll(struct os_poll *polls, uint32_t n, int32_t ms);
 
 /* Waits while *word is `value`, at most so long. */

@@ -14,6 +14,7 @@ struct os_user {
 	uint32_t uid[3], gid[3]; /* real, effective, saved */
 	uint32_t groups[OS_MAX_GROUPS];
 	uint32_t nr_groups;
+	uint64_t capabilities; /* permitted */
 };
 
 /* False: it can't be read. */
@@ -21,7 +22,10 @@ bool os_user_read(struct os_user *user);
 /* Has it rights to lose? */
 bool os_user_is_privileged(const struct os_user *user);
 bool os_user_is(const struct os_user *one, const struct os_user *other);
-/* Makes the calling thread, and no other, that user's. */
+/*
+ * Makes the calling thread, and no other, that user's. Of capabilities it keeps, where the user has them, those that
+ * are needed to become another user. False: it is not that user's.
+ */
 bool os_user_become(const struct os_user *user);
 
 #endif

@@ -60,9 +60,9 @@ static void slab_set_state(struct slab *slab, enum slab_state state, struct thre
 }
 
 /* Words of the maps that have a bit of an object carved so far. */
-static inline uint32_t slab_words(const struct slab *slab)
+racy_reader static uint32_t slab_words(const struct slab *slab)
 {
-	return (load_folded(slab->carved) + 63) / 64;
+	return (slab->carved + 63) / 64;
 }
 
 /* Of word `w`, what are objects that exist. */

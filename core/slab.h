@@ -201,9 +201,9 @@ void __slab_release_partial(struct slab *slab);
 void slab_acquire_partial(struct slab *slab, struct thread *owner);
 
 /* How often the slab has been collected. */
-static inline uint16_t slab_collections(const struct slab *slab)
+static inline uint32_t slab_collections(const struct slab *slab)
 {
-	return (uint16_t)atomic_load_explicit(&slab->collections, memory_order_acquire);
+	return atomic_load_explicit(&slab->collections, memory_order_acquire);
 }
 
 /* Objects that others freed and nobody has collected. */

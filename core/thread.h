@@ -34,6 +34,8 @@ void thread_note_company(void);
 bool __thread_refill(struct thread *t, struct kmem_cache *s);
 /* The sheaf is full: `fo` goes onto it, and half of it, what was freed longest ago, away to the slabs. */
 void __thread_flush_sheaf(struct thread *t, struct kmem_cache *s, struct free_object *fo);
+/* What was announced in t->sending has gone, or is to go with all else. The lock is held. */
+void thread_end_sending(struct thread *t, const struct kmem_cache *s);
 /* Gives up all that the thread has of the cache; thread_flush(): unless its lock is held. */
 void __thread_flush(struct thread *t, struct kmem_cache *s);
 void thread_flush(struct thread *t, struct kmem_cache *s);

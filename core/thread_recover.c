@@ -26,39 +26,56 @@ static void list_cut(struct free_object **list, const struct free_object *stop)
 }
 
 /* Has the group been handed out again, or can nobody say? A collection counts itself before that. */
-racy_reader static bool was_collected(const struct slab *slab, const struct free_group *group,
-				      uint16_t before)
+racy_reader static bool was_collected(const struct slab *slab, const struct sending *sending)
 {
-	if (load_folded(*slab_free_word(slab, group->word)) & group->mask)
+	if (load_folded(*slab_free_word(slab, sending->word)) & sending->mask)
 		return true;
 	atomic_thread_fence(memory_order_acquire);
-	return slab_collections(slab) != before;
+	return slab_collections(slab) != sending->collections;
+}
+
+/* Is it still the first of what is to be flushed? What has been sent is never touched. */
+static bool is_unsent(const struct kmem_cache *s, const struct free_object *flushing,
+		      const struct sending *sending)
+{
+	struct free_group group;
+
+	if (freelist_is_end(s, flushing) || slab_of(flushing) != sending->slab)
+		return false;
+	group = free_group_of(sending->slab, flushing);
+	return group.word == sending->word && group.mask & sending->mask;
 }
 
 /*
- * Did the group that the stage speaks of reach its slab? One OR sets it in the map of what others freed, and a
- * collection moves it from there to the other: they are looked at in this order. Where it is in neither, but
- * there was a collection since, it is given up.
+ * Did what was announced reach its slab? One OR sets it in the map of what others freed, and a collection moves
+ * it from there to the other: they are looked at in this order. It is sent now if it hasn't been; where that
+ * can't be told, because the slab was collected since, it is given up.
  */
 static void __recover_sending(struct thread *t, const struct kmem_cache *s)
 {
-	struct kmem_cache_lists *l = thread_lists(t, s);
-	struct slab *slab = slab_of(l->flushing);
-	union slab_shared before = slab_shared(slab, memory_order_acquire);
-	struct free_group group;
-	struct free_object *rest = free_group_take(slab, l->flushing, &group);
+	const struct sending *sending = &t->sending;
+	struct free_group group = {sending->mask, sending->word};
+	struct slab *slab = sending->slab;
+	union slab_shared now = slab_shared(slab, memory_order_acquire);
+	uint64_t remote;
 
-	if (atomic_load_explicit(slab_remote_word(slab, group.word), memory_order_acquire) &
-	    group.mask)
-		slab_note_remote(slab, group.word, before, t);
-	else if (!was_collected(slab, &group, thread_cpu(t, s->cpu_offset)->sent))
+	if (is_unsent(s, thread_lists(t, s)->flushing, sending))
 		return;
-	l->flushing = rest;
+	/* The slab is gone, as it can't be while an object of it is in use. */
+	if (now.generation != sending->generation || now.state == SLAB_FREE)
+		return;
+	remote = atomic_load_explicit(slab_remote_word(slab, group.word), memory_order_acquire);
+	if (!(remote & group.mask)) {
+		if (was_collected(slab, sending))
+			return;
+		slab_set_remote(slab, &group);
+	}
+	slab_note_remote(slab, group.word, now, t);
 }
 
 static void __recover_moving(struct kmem_cache_cpu *c, struct kmem_cache_lists *l)
 {
-	if (c->stage != STAGE_MINE && c->stage != STAGE_SENDING && !sheaf_is_shut(c))
+	if (c->stage != STAGE_MINE && !sheaf_is_shut(c))
 		l->moving = NULL;
 	list_cut(&l->moving, l->flushing);
 	barrier();
@@ -151,8 +168,10 @@ static void __recover(struct thread *t, struct kmem_cache *s)
 	struct kmem_cache_lists *l = thread_lists(t, s);
 
 	assert(local_lock_is_locked(t, c));
-	if (c->stage == STAGE_SENDING && !freelist_is_end(s, l->flushing))
+	if (c->stage == STAGE_SENDING) {
 		__recover_sending(t, s);
+		thread_end_sending(t, s);
+	}
 	__recover_moving(c, l);
 	__recover_lists(t, s);
 	__flush_moving(s, l);

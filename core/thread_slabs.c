@@ -288,29 +288,64 @@ struct free_object *free_group_take(const struct slab *slab, struct free_object 
 	return list;
 }
 
+/* False: an interrupted call is at it, of another cache. What this cache has left there is over. */
+static bool sending_begin(struct thread *t, const struct kmem_cache *s)
+{
+	uint16_t at = 0;
+
+	return atomic_compare_exchange_strong_explicit(&t->sending.cpu_offset, &at, s->cpu_offset,
+						       memory_order_relaxed,
+						       memory_order_relaxed) ||
+	       at == s->cpu_offset;
+}
+
+/* The first group of what is to be flushed, which belongs to `slab`. Returns what follows it. */
+static struct free_object *__announce(struct thread *t, struct kmem_cache *s, struct slab *slab,
+				      struct free_group *group)
+{
+	struct free_object *first = thread_lists(t, s)->flushing, *rest;
+
+	if (!sending_begin(t, s)) {
+		*group = free_group_of(slab, first);
+		return first->next;
+	}
+	rest = free_group_take(slab, first, group);
+	t->sending.slab = slab;
+	t->sending.generation = slab_shared(slab, memory_order_acquire).generation;
+	t->sending.collections = slab_collections(slab);
+	t->sending.word = (uint16_t)group->word;
+	t->sending.mask = group->mask;
+	barrier();
+	thread_cpu(t, s->cpu_offset)->stage = STAGE_SENDING;
+	barrier();
+	return rest;
+}
+
+void thread_end_sending(struct thread *t, const struct kmem_cache *s)
+{
+	barrier();
+	thread_cpu(t, s->cpu_offset)->stage = STAGE_MINE;
+	barrier();
+	if (atomic_load_explicit(&t->sending.cpu_offset, memory_order_relaxed) == s->cpu_offset)
+		atomic_store_explicit(&t->sending.cpu_offset, 0, memory_order_relaxed);
+}
+
 /*
- * The first group of what is to be flushed, into a slab that isn't the thread's. It leaves the list when all is
- * done: until then the stage says that it may be free already, and `sent` whether that can be told.
+ * The first group of what is to be flushed, into a slab that isn't the thread's. When it has left the list,
+ * the announcement alone has it.
  */
 static void __put_remote(struct thread *t, struct kmem_cache *s, struct slab *slab)
 {
-	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
-	struct kmem_cache_lists *l = thread_lists(t, s);
 	union slab_shared before = slab_shared(slab, memory_order_acquire);
 	struct free_group group;
-	struct free_object *rest = free_group_take(slab, l->flushing, &group);
+	struct free_object *rest = __announce(t, s, slab, &group);
 	enum free_result result;
 
-	c->sent = slab_collections(slab);
-	barrier();
-	c->stage = STAGE_SENDING;
+	thread_lists(t, s)->flushing = rest;
 	barrier();
 	slab_set_remote(slab, &group);
 	result = slab_note_remote(slab, group.word, before, t);
-	l->flushing = rest;
-	barrier();
-	c->stage = STAGE_MINE;
-	barrier();
+	thread_end_sending(t, s);
 	if (result == FREE_ADOPTED) {
 		__slab_collect(slab);
 		__add_partial(t, s, slab);

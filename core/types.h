@@ -241,8 +241,8 @@ enum cpu_stage {
 	STAGE_NONE,   /* sheaf, slabs and lists are whole */
 	STAGE_TAKING, /* moving is being taken from the sheaf, which still has it unless it is shut */
 	STAGE_MINE, /* moving is nobody else's; it may run on into flushing, which it is being cut from */
-	STAGE_SENDING, /* the same; the first of flushing may have been freed to another's slab already */
-	STAGE_GIVING, /* moving is being put into the sheaf, which has it unless it is shut */
+	STAGE_SENDING, /* the same; and what thread->sending says may be free already */
+	STAGE_GIVING,  /* moving is being put into the sheaf, which has it unless it is shut */
 };
 
 /* What a thread has of a cache; the fast path's part. Zero until the thread first uses the cache. */
@@ -250,12 +250,11 @@ struct kmem_cache_cpu {
 	uintptr_t local_lock;	      /* see local_lock.h; == address of the thread: free */
 	struct free_object *freelist; /* under local_lock; the sheaf; not NULL once it is used */
 	struct slab *slab; /* under local_lock; the sheaf is filled from it; slab_none: none */
-	uint16_t sent;	   /* under local_lock; in STAGE_SENDING; the slab's collections before */
 	uint8_t nr_empty;  /* under local_lock; partial slabs with no object in use; 255: or more */
 	uint8_t stage;	   /* under local_lock; enum cpu_stage */
-	uint16_t idle;	   /* owner; of the sheaf as it was at the last look: thread_idle.c */
 	uint8_t grade;	   /* under local_lock; of the sheaf, see "The sheaf" */
 	uint8_t swings; /* under local_lock; see "The sheaf"; SWING_BEGUN: refilled since the last flush */
+	uint32_t idle; /* owner; of the sheaf as it was at the last look: thread_idle.c */
 };
 
 /* The slow path's part. All under the local_lock; the lists are circular and go through slab->next. */
@@ -285,6 +284,19 @@ struct kmem_cache_lists {
 #define NR_FREED_RUNS 65U
 
 /*
+ * What a thread is setting free by one OR in a slab that isn't its own, so that it can be told afterwards whether
+ * it did. One at a time: a call that is nested in another's sends its objects one by one.
+ */
+struct sending {
+	_Atomic uint16_t cpu_offset; /* CAS; of the cache that is at it; 0: none */
+	uint16_t word;		     /* from here on that cache's, under its local_lock */
+	uint32_t collections;	     /* of the slab, before */
+	uint32_t generation;	     /* of the slab */
+	struct slab *slab;
+	uint64_t mask;
+};
+
+/*
  * A thread's record: one frame, never given back, taken over whole by a later thread. Of an ended thread
  * it holds no slab.
  */
@@ -299,6 +311,7 @@ struct thread {
 	uint32_t idle_next;	 /* owner; index of the cache that is looked at next */
 	uint64_t idle_due;	 /* owner; ms; when all caches are looked at again */
 	uint32_t large_frees;	 /* owner; how many */
+	struct sending sending;
 
 	struct kmem_cache_cpu cpu[NR_KMALLOC_CACHES] cacheline_aligned;
 	struct kmem_cache_lists lists[NR_KMALLOC_CACHES];

@@ -16,7 +16,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/auxv.h>
 #include <unistd.h>
 
 /* Out of the way of programs that count on low numbers. */
@@ -60,7 +59,7 @@ static void control_init(void)
 __attribute__((constructor)) static void uslub_init(void)
 {
 	/* Not getenv(): a setuid program must not take orders from who started it. */
-	const char *text = getauxval(AT_SECURE) ? NULL : secure_getenv("USLUB");
+	const char *text = secure_getenv("USLUB");
 
 	os_thread_stack_init();
 	if (text)

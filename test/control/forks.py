@@ -86,5 +86,13 @@ def many_short_ones(args, path):
         process.stdin.close()
 
 
+def ends_while_starting(args, path):
+    """A child that exits just when its socket is made takes it along."""
+    with Subject(args, path) as subject:
+        subject.tell("short_children 1200", "short")
+        check(os.listdir(path) == [str(subject.pid)], f"{len(os.listdir(path)) - 1} sockets stay behind")
+
+
 if __name__ == "__main__":
-    run_cases(__doc__, [fork, other_forks, vfork, generations, many_short_ones])
+    run_cases(__doc__, [fork, other_forks, vfork, generations, many_short_ones,
+                        ends_while_starting])

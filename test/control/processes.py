@@ -153,6 +153,9 @@ def directories(args, path):
             check(len(os.listdir(f"/proc/{subject.pid}/task")) == 1, f"{name}: there is a thread")
             status, err = subject.end()
             check(status == 0 and word in err and err.count("\n") == 1, f"{name}: {err}")
+    done = subprocess.run([args.subject], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL,
+                          env=dict(os.environ, LD_PRELOAD=args.lib, USLUB=f"control:{path}/link//"))
+    check("your own" in done.stderr, f"a link with a slash behind it: {done.stderr}")
     with Subject(args, path / "new") as subject:
         check(stat.S_IMODE(os.stat(path / "new").st_mode) == 0o700, "made for others too")
     with Subject(args, "relative", expect=False) as subject:

@@ -76,6 +76,22 @@ static void make_child(const char *kind, int allocates)
 	say("child", pid);
 }
 
+/* Children that end just when they have begun to serve. */
+static void make_short_children(long n)
+{
+	for (long i = 0; i < n; i++) {
+		struct timespec time = {0, 10000000 + i % 40 * 25000};
+
+		if (fork() == 0) {
+			nanosleep(&time, NULL);
+			exit(0);
+		}
+		while (i % 40 == 39 && wait(NULL) > 0)
+			;
+	}
+	say("short", n);
+}
+
 /* In the child memory is the parent's; it must not take the parent's place. */
 static void make_vfork_child(void)
 {
@@ -176,6 +192,8 @@ static void obey(char *line)
 		make_vfork_child();
 	else if (strcmp(word, "child") == 0)
 		make_child(arg, (int)number);
+	else if (strcmp(word, "short_children") == 0)
+		make_short_children(strtol(arg, NULL, 10));
 	else if (strcmp(word, "thread_child") == 0)
 		run_thread(from_thread, arg);
 	else if (strcmp(word, "signals") == 0)

@@ -233,6 +233,7 @@ static void empty_slabs_shrink_away(void **state)
 static void damage_is_found(void **state)
 {
 	static struct free_object *objects[1000];
+	struct kmem_cache_cpu *cpu = thread_cpu(current_thread, kmalloc_cache(192)->cpu_offset);
 	struct free_object is;
 	char probe;
 
@@ -251,6 +252,10 @@ static void damage_is_found(void **state)
 	*objects[0] = is;
 	*slab_free_word(slab_of(objects[0]), 0) ^= 1;
 	assert_int_equal(store(FILE_OF("validate"), "1\n"), EINVAL);
+	/* So it may look for a while where its owner is interrupted. */
+	cpu->local_lock = (uintptr_t)&probe;
+	assert_int_equal(store(FILE_OF("validate"), "1\n"), 0);
+	cpu->local_lock = (uintptr_t)current_thread;
 	*slab_free_word(slab_of(objects[0]), 0) ^= 1;
 	assert_int_equal(store(FILE_OF("validate"), "1\n"), 0);
 	virt_to_slab(objects[0])->inuse++;

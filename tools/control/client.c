@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +14,10 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
-/* A process may be stopped. */
+/* A process may be stopped, or send its answer byte by byte. */
 #define PATIENCE_S 5
 /* A server with too many peers hangs up on those that say nothing for too long. */
 #define TRIES 4
@@ -45,12 +47,26 @@ static int connect_in(int dir, const char *pid)
 	return -error;
 }
 
-static int connect_to(const char *dir_path, const char *pid)
+/* Another user's sockets, be it where this one's are looked for, answer what that user likes. Root looks at all. */
+static int open_sockets(const char *path)
 {
-	int dir = open(dir_path, O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
+	int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat is;
 
 	if (dir < 0)
 		return -errno;
+	if (geteuid() == 0 || (fstat(dir, &is) == 0 && is.st_uid == geteuid()))
+		return dir;
+	close(dir);
+	return -EACCES;
+}
+
+static int connect_to(const char *dir_path, const char *pid)
+{
+	int dir = open_sockets(dir_path), fd;
+
+	if (dir < 0)
+		return dir;
 	fd = connect_in(dir, pid);
 	close(dir);
 	return fd;
@@ -81,12 +97,23 @@ static int send_all(int fd, const void *data, size_t len)
 	return 0;
 }
 
-static int receive_all(int fd, void *data, size_t len)
+static time_t seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+static int receive_all(int fd, void *data, size_t len, time_t end)
 {
 	char *at = data;
 
 	while (len) {
 		ssize_t n = recv(fd, at, len, 0);
+
+		if (seconds() > end)
+			return ETIMEDOUT;
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -100,8 +127,9 @@ static int receive_all(int fd, void *data, size_t len)
 
 static int receive_answer(int fd, struct client_text *answer)
 {
+	time_t end = seconds() + (time_t)2 * PATIENCE_S;
 	struct uslub_control_answer head;
-	int error = receive_all(fd, &head, sizeof(head));
+	int error = receive_all(fd, &head, sizeof(head), end);
 
 	if (error)
 		return error;
@@ -111,7 +139,7 @@ static int receive_answer(int fd, struct client_text *answer)
 	answer->data = calloc(1, answer->len + 1);
 	if (!answer->data)
 		return ENOMEM;
-	error = receive_all(fd, answer->data, answer->len);
+	error = receive_all(fd, answer->data, answer->len, end);
 	return error ? error : (int)head.error;
 }
 
@@ -141,6 +169,7 @@ int client_ask(const char *dir, const char *pid, enum uslub_control_op op, const
 {
 	int error = ECONNRESET;
 
+	*answer = (struct client_text){NULL, 0};
 	if (strlen(path) > USLUB_CONTROL_MAX_PATH)
 		return ENAMETOOLONG;
 	if (data && data->len > USLUB_CONTROL_MAX_DATA)
@@ -148,7 +177,6 @@ int client_ask(const char *dir, const char *pid, enum uslub_control_op op, const
 	for (int i = 0; i < TRIES && (error == ECONNRESET || error == EPIPE); i++) {
 		int fd = connect_to(dir, pid);
 
-		*answer = (struct client_text){NULL, 0};
 		if (fd < 0)
 			return fd == -ECONNREFUSED ? ESRCH : fd == -EAGAIN ? ETIMEDOUT : -fd;
 		error = exchange(fd, op, path, data, answer);
@@ -161,20 +189,45 @@ int client_ask(const char *dir, const char *pid, enum uslub_control_op op, const
 	return error;
 }
 
+/* One that can be an entry of a directory, and does nothing to a terminal. */
+static bool is_name(const char *name)
+{
+	if (!*name || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return false;
+	for (; *name; name++) {
+		if ((unsigned char)*name < ' ' || *name == '\177')
+			return false;
+	}
+	return true;
+}
+
+/* A type, a mode, and perhaps a name, in a line of `len` bytes. */
+static bool parse_entry(const char *line, size_t len, struct client_entry *entry)
+{
+	size_t n = len > 7 ? len - 7 : 0;
+	char *rest;
+
+	if (len < 6 || !strchr("dl-", line[0]) || line[1] != ' ' || n >= sizeof(entry->name))
+		return false;
+	entry->type = line[0];
+	entry->mode = (unsigned int)strtoul(line + 2, &rest, 8);
+	memcpy(entry->name, line + len - n, n);
+	entry->name[n] = '\0';
+	return rest == line + 6 && entry->mode <= 0777 && (!n || line[6] == ' ') &&
+	       (n ? is_name(entry->name) : entry->type != 'l');
+}
+
+bool client_stat_entry(const struct client_text *answer, struct client_entry *entry)
+{
+	return answer->len && parse_entry(answer->data, strcspn(answer->data, "\n"), entry);
+}
+
 bool client_next_entry(const char **at, struct client_entry *entry)
 {
 	const char *end = strchr(*at, '\n');
-	size_t len;
 
-	if (!end || end - *at < 8 || (*at)[1] != ' ' || (*at)[6] != ' ')
+	if (!end || !parse_entry(*at, (size_t)(end - *at), entry) || !*entry->name)
 		return false;
-	len = (size_t)(end - *at) - 7;
-	if (len >= sizeof(entry->name))
-		return false;
-	entry->type = **at;
-	entry->mode = (unsigned int)strtoul(*at + 2, NULL, 8);
-	memcpy(entry->name, *at + 7, len);
-	entry->name[len] = '\0';
 	*at = end + 1;
 	return true;
 }
@@ -233,14 +286,15 @@ bool client_is_pid(const char *name)
 
 bool client_is_there(const char *dir_path, const char *pid)
 {
-	int dir = open(dir_path, O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
+	int dir = open_sockets(dir_path), fd;
 	struct stat is;
 
 	if (dir < 0)
 		return false;
 	fd = connect_in(dir, pid);
-	if (fd == -ECONNREFUSED && fstatat(dir, pid, &is, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    S_ISSOCK(is.st_mode))
+	/* One of a process that is there may be about to listen. */
+	if (fd == -ECONNREFUSED && kill((pid_t)strtol(pid, NULL, 10), 0) != 0 && errno == ESRCH &&
+	    fstatat(dir, pid, &is, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(is.st_mode))
 		unlinkat(dir, pid, 0);
 	close(dir);
 	if (fd >= 0)

@@ -29,6 +29,8 @@ struct client_entry {
 	unsigned int mode;
 	char name[USLUB_CONTROL_MAX_PATH + 1];
 };
+/* Takes the answer of USLUB_CONTROL_STAT; `name` is a link's target, or empty. False: it is none. */
+bool client_stat_entry(const struct client_text *answer, struct client_entry *entry);
 /* Takes the next line of a listing, from *at on; false: there is none, or it is none. */
 bool client_next_entry(const char **at, struct client_entry *entry);
 

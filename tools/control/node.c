@@ -53,13 +53,15 @@ static char *read_node_file(const struct control_peer *peer, unsigned int node, 
 	return read_file(peer, path, error);
 }
 
-/* One line, cut off where it is too long for a column. */
+/* One line of what a terminal can show, cut off where it is too long for a column. */
 static void read_word(const struct control_peer *peer, struct node *node, const char *name,
 		      char *word, size_t size, int *error)
 {
 	char *text = read_node_file(peer, node->number, name, error);
-	size_t n = text ? strcspn(text, "\n") : 0;
+	size_t n = 0;
 
+	while (text && text[n] >= ' ' && text[n] <= '~')
+		n++;
 	if (n < size)
 		snprintf(word, size, "%.*s", (int)n, text ? text : "");
 	else

@@ -84,7 +84,7 @@ static int look(const char *path, struct client_entry *entry)
 	error = client_ask(sockets, place.pid, USLUB_CONTROL_STAT, place.path, NULL, &answer);
 	if (error)
 		return file_error(error, ENOENT);
-	if (sscanf(answer.data, "%c %o %255s", &entry->type, &entry->mode, entry->name) < 2)
+	if (!client_stat_entry(&answer, entry))
 		error = EIO;
 	free(answer.data);
 	return -error;
@@ -308,12 +308,46 @@ static int mount_remove(const char *path)
 	return -EPERM;
 }
 
+static int mount_rename(const char *from, const char *to, unsigned int flags)
+{
+	(void)from;
+	(void)to;
+	(void)flags;
+	return -EPERM;
+}
+
+static int mount_link(const char *from, const char *to)
+{
+	(void)from;
+	(void)to;
+	return -EPERM;
+}
+
 static int mount_chmod(const char *path, mode_t mode, struct fuse_file_info *file)
 {
 	(void)path;
 	(void)mode;
 	(void)file;
 	return -EPERM;
+}
+
+static int mount_chown(const char *path, uid_t user, gid_t group, struct fuse_file_info *file)
+{
+	(void)path;
+	(void)user;
+	(void)group;
+	(void)file;
+	return -EPERM;
+}
+
+/* What touch(1) asks for. There is no time that could be kept. */
+static int mount_utimens(const char *path, const struct timespec times[2],
+			 struct fuse_file_info *file)
+{
+	(void)path;
+	(void)times;
+	(void)file;
+	return 0;
 }
 
 /* What was true a moment ago need not be true now. */
@@ -331,7 +365,12 @@ static const struct fuse_operations operations = {
 	.mkdir = mount_mkdir,
 	.unlink = mount_remove,
 	.rmdir = mount_remove,
+	.symlink = mount_link,
+	.rename = mount_rename,
+	.link = mount_link,
 	.chmod = mount_chmod,
+	.chown = mount_chown,
+	.utimens = mount_utimens,
 	.truncate = mount_truncate,
 	.open = mount_open,
 	.read = mount_read,
