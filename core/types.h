@@ -253,7 +253,7 @@ struct kmem_cache_cpu {
 	uint8_t nr_empty;  /* under local_lock; partial slabs with no object in use; 255: or more */
 	uint8_t stage;	   /* under local_lock; enum cpu_stage */
 	uint8_t grade;	   /* under local_lock; of the sheaf, see "The sheaf" */
-	uint8_t swings; /* under local_lock; see "The sheaf"; SWING_BEGUN: refilled since the last flush */
+	uint8_t swings; /* under local_lock, but for resets; see "The sheaf"; SWING_BEGUN: was refilled */
 	uint32_t idle; /* owner; of the sheaf as it was at the last look: thread_idle.c */
 };
 
