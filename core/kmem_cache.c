@@ -104,17 +104,19 @@ static struct slab *shared_slab(struct kmem_cache *s)
 
 void *cache_alloc_shared(struct kmem_cache *s)
 {
-	struct slab *slab = shared_slab(s);
 	struct free_object *fo;
+	struct slab *slab;
+	uint32_t n;
 
 	cache_count(s, ALLOC_SLOWPATH, 1);
-	if (!slab)
-		return NULL;
-	if (!__slab_take(slab, 1, s->bottom, &fo))
-		fo = NULL;
-	put_slab(get_node(s), slab);
-	if (!fo)
-		return NULL;
+	/* A full one may stand on the list, for a free whose note came after its collection: it leaves it now. */
+	do {
+		slab = shared_slab(s);
+		if (!slab)
+			return NULL;
+		n = __slab_take(slab, 1, s->bottom, &fo);
+		put_slab(get_node(s), slab);
+	} while (!n);
 	fo->state.word = 0;
 	return free_object_start(s, fo);
 }

@@ -111,7 +111,7 @@ static noinline struct slab *slab_make(struct kmem_cache *s, uintptr_t base, str
 				   ? offsetof(struct thread, never_free)
 				   : s->cpu_offset;
 	slab->list = LIST_NONE;
-	slab->carved = 0;
+	__atomic_store_n(&slab->carved, 0, __ATOMIC_RELAXED);
 	slab->first = 0;
 	slab->objects = s->objects;
 	slab->next = slab->prev = slab;
@@ -141,7 +141,8 @@ struct slab *new_slab(struct kmem_cache *s, struct thread *owner)
 		free_slab_frames((uintptr_t)base, s->nr_frames, reserved);
 		return NULL;
 	}
-	virt_to_slab(base)->bits = bits;
+	/* For who reads figures of slabs that aren't his. */
+	__atomic_store_n(&virt_to_slab(base)->bits, bits, __ATOMIC_RELAXED);
 	virt_to_slab(base)->reserved = reserved;
 	return slab_make(s, (uintptr_t)base, owner);
 }
@@ -197,7 +198,8 @@ static void __slab_carve(struct slab *slab)
 	__set_carved_free(slab, slab->carved, slab->carved + n);
 	slab->first = (uint16_t)(slab->carved / 64);
 	barrier();
-	slab->carved += n;
+	/* Others read it, for their frees and for figures. */
+	__atomic_store_n(&slab->carved, slab->carved + n, __ATOMIC_RELAXED);
 	__atomic_store_n(&slab->limit, slab->carved * s->residue, __ATOMIC_RELAXED);
 }
 

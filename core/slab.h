@@ -80,7 +80,7 @@ static inline bool freelist_is_end(const struct kmem_cache *s, const struct free
 /* Word `w` of the map of free objects, and of the one of those freed by others. */
 static inline uint64_t *slab_free_word(const struct slab *slab, uint32_t w)
 {
-	return slab->bits + (size_t)(w / PLANE_WORDS) * (sizeof(struct plane) / 8) +
+	return load_folded(slab->bits) + (size_t)(w / PLANE_WORDS) * (sizeof(struct plane) / 8) +
 	       w % PLANE_WORDS;
 }
 

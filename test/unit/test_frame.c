@@ -369,6 +369,7 @@ static size_t mapped_bytes(void)
 static void use_up_address_space(void *arg)
 {
 	static char *live[NR_LIVE];
+	void *run, *last = NULL;
 	struct rlimit limit;
 	uint32_t n = 0;
 	bool zeroed;
@@ -377,8 +378,10 @@ static void use_up_address_space(void *arg)
 	must(!getrlimit(RLIMIT_AS, &limit));
 	limit.rlim_cur = mapped_bytes() + ((size_t)48 << 20);
 	must(!setrlimit(RLIMIT_AS, &limit));
-	while (frame_alloc(FRAME_RUN_MAX, 1, &zeroed))
-		;
+	while ((run = frame_alloc(FRAME_RUN_MAX, 1, &zeroed)))
+		last = run;
+	must(last);
+	frame_free(last, FRAME_RUN_MAX);
 	while (n < NR_LIVE && (live[n] = frame_alloc(1, 1, &zeroed))) {
 		memcpy(live[n], &n, sizeof(n));
 		n++;

@@ -3,6 +3,7 @@
  * nested call does then is all that a signal handler could. And signal handlers, for good measure.
  */
 #include "heap.h"
+#include "slabs.h"
 
 #include <sched.h>
 
@@ -346,6 +347,26 @@ static void signal_handlers_allocate_and_free(void **state)
 		assert_int_equal(objects_in_use(&kmalloc_caches[i]), 0);
 }
 
+/* A free that was noted after a collection had brought it: the note brings a full slab to the node's list. */
+static void a_full_slab_on_the_nodes_list_is_passed_over(void **state)
+{
+	struct kmem_cache *s = kmalloc_cache(8192);
+	struct slab *slab = new_slab(s, NO_OWNER);
+	struct free_object *list;
+	void *p;
+
+	(void)state;
+	assert_non_null(slab);
+	while (slab_take(slab, 1, &list))
+		;
+	atomic_store(&slab->remote, 1);
+	put_slab(get_node(s), slab);
+	p = cache_alloc_shared(s);
+	assert_non_null(p);
+	assert_ptr_not_equal(slab_of(p), slab);
+	kfree(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -360,6 +381,7 @@ int main(void)
 		cmocka_unit_test(a_held_sheaf_is_not_flushed),
 		cmocka_unit_test(double_frees_are_found_by_nested_calls),
 		cmocka_unit_test(signal_handlers_allocate_and_free),
+		cmocka_unit_test(a_full_slab_on_the_nodes_list_is_passed_over),
 	};
 
 	options.purge_delay_ms = 3600000;
