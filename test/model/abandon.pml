@@ -5,12 +5,12 @@
  *   here               in core/
  *   fast_alloc, push   kmalloc.h  kmalloc_fast(), kfree(); kmem_cache.h  __sheaf_pop(), __sheaf_push()
  *   take_lock          thread_recover.c  local_trylock(), local_seize(), local_hold(), take()
- *   recover            thread_recover.c  __recover()
+ *   recover            thread_recover.c  __recover(), in abandon_mend.pml
  *   take_sheaf, give   thread_slabs.c  __take_sheaf(), __give()
  *   refill, slab_take  thread_slabs.c  __thread_refill(), __next_slab(); slab.c  __slab_take()
  *   flush_sheaf        thread_slabs.c  __thread_flush_sheaf(); kmem_cache.c  slab_free_full(), __free()
  *   flush              thread_slabs.c  __thread_flush(); thread.c  thread_flush(), thread_pass_on()
- *   put_all            thread_slabs.c  __thread_put_all(), chain_take(); slab.c  __slab_put()
+ *   put_all            thread_slabs.c  __thread_put_all(), __put_local(), __put_remote()
  *   put_slab, collect  node.c  put_slab(); slab.c  __slab_collect()
  *
  * A step is one store, or a CAS; before each the call may end for good. Stores with no barrier between
@@ -20,15 +20,22 @@
  *   early    a slow path has read this lock word, and has not taken the lock yet (CASE_EARLY)
  *
  * That a holder is gone is taken to be known: between two calls all are, and while a call is in its middle
- * its handlers pass the class over, which is local_lock.pml's. What other threads do to a slab's word is
- * remote.pml's; here a slab is the thread's, nobody's or another's, and is never given back.
+ * its handlers pass the class over, which is local_lock.pml's. The word of a slab is one step here; remote.pml
+ * has those between threads.
  *
- * Proved, for any number of calls and jumps: nothing in use is handed out; what is free is in one place;
- * lists end; a jump costs an object, those of one slab that went home together, or a slab, whatever calls
- * come between it and the mending; each object in the sheaf says rightly, at any time, how many more fit on
- * top of it; the slabs' counts are right again after a jump.
+ * Two cases. The first: any calls, two jumps, the handlers' frees and the second slab's owner between any two
+ * calls. CASE_OTHERS: a free or a flush that sends objects home, one jump, whoever mends it; between any two steps
+ * of sending and of mending that, and of the time in between, other threads free, allocate, collect (in three
+ * steps), adopt, give up and discard the slab, and make another one of its frames, of the class or not.
+ *
+ * Proved: nothing in use is handed out; what is free is in one place; lists end; a jump costs the object that
+ * the call was to give or to take, or a slab, and nothing else, whatever calls come between it and the mending;
+ * but for what CLAIM_NO_GROUP finds: where the slab that a group was being sent to has been collected before
+ * the mending, nobody can say whether the group arrived, and where it had not, it is lost. Each object in the
+ * sheaf says rightly, at any time, how many more fit on top of it; the slabs' counts are right again after a
+ * jump; what others freed is noted.
  */
-#include "abandon_slabs.pml"
+#include "abandon_mend.pml"
 
 /* What a call does. */
 #define ALLOC 1
@@ -67,7 +74,7 @@ inline pop()
 	fo = sheaf;
 	if
 	:: next[fo] ->
-		STEP(sheaf = next[fo]);
+		STEP(sheaf = next[fo]; own = fo);
 		STEP(room[fo] = 0)
 	:: else -> fo = 0
 	fi
@@ -139,16 +146,24 @@ inline choose_call()
 	:: early == NO_WORD -> early = lock
 	:: early != NO_WORD -> word = early; early = NO_WORD; op = ALLOC
 #endif
-	:: ANY_LIVE -> pick_live(); free_elsewhere()
-	:: slabs[2].remote && slabs[2].owner == OTHER -> alloc_elsewhere()
 	:: !passed && early == NO_WORD -> ending = true; jumps = 0
+	fi
+}
+
+/* CASE_OTHERS: a call that sends objects home, and those that mend what it has left. */
+inline choose_few()
+{
+	if
+	:: !calls && live[own_first] -> object = own_first; op = FREE_IT; calls = 1
+	:: calls == 1 && stage == NONE -> op = ALLOC; calls = 2
+	:: calls || !live[own_first] -> op = (flushed -> END : FLUSH); ending = true; calls = 3
 	fi
 }
 
 inline choose_last()
 {
 	if
-	:: ANY_LIVE -> pick_live(); op = FREE_IT
+	:: ANY_LIVE -> pick_live(); op = FREE_IT; flushed = false
 	:: else -> op = (flushed -> END : FLUSH)
 	fi
 }
@@ -177,7 +192,7 @@ inline slow_path()
 	fi;
 	if
 	:: op == ALLOC -> slow_alloc()
-	:: op == FLUSH -> flush(); flushed = ending
+	:: op == FLUSH -> flush()
 	:: else ->
 		push();
 		if
@@ -186,6 +201,7 @@ inline slow_path()
 		fi
 	fi;
 	STEP(lock = UNLOCKED);
+	flushed = ending && op == FLUSH;
 	hand_out()
 }
 
@@ -194,41 +210,54 @@ inline forget()
 	op = 0;
 	object = 0;
 	word = NO_WORD;
+	own = 0;
 	fo = 0;
 	last = 0;
 	slab = 0;
+	group = 0;
 	n = 0;
+	rooms = 0;
 	late = false;
-	mending = false;
 	due = false;
-	together = false
+	adopted = false
 }
 
 proctype thread()
 {
-	byte op, object, word, fo, last, slab, n;
-	bool late, mending, due, flushed;
+	byte op, object, word, fo, last, slab, group, n, rooms;
+	bool late, due, adopted, flushed;
 
 again:
 	skip;
-	/* One step for the search: what a call's end leaves behind is all that the next one sees. */
-	atomic {
-		d_step { forget(); check() };
+	d_step { forget(); check() };
+	if
+	:: OTHERS_COME -> others_between()
+	:: else
+	fi;
 #ifdef PROGRESS
+	skip;
+	d_step {
 		calls++;
 		if
-		:: calls == MAX_CALLS -> ending = true; jumps = 0
+		:: calls >= MAX_CALLS -> ending = true; jumps = 0
 		:: else
-		fi;
+		fi
+	};
 #endif
+	/* One step for the search, but where others come in. */
+	atomic {
+#ifdef CASE_OTHERS
+		choose_few();
+#else
 		if
 		:: ending -> choose_last()
 		:: else -> choose_call()
 		fi;
+#endif
 		if
 		:: op == 0 -> goto again
 		:: op == END -> goto end
-		:: op == FREE_IT -> live[object] = false
+		:: op == FREE_IT -> live[object] = false; own = object
 		:: else
 		fi;
 		if
@@ -239,11 +268,7 @@ again:
 		goto again;
 gone:
 		skip;
-		d_step {
-			count_places();
-			lose_own();
-			account()
-		};
+		d_step { count_places(); account() };
 		goto again
 	};
 end:
@@ -254,18 +279,52 @@ end:
 	}
 }
 
+/* Two objects in the sheaf, the third in use; who has their slabs is open. */
+inline begin_few()
+{
+	if
+	:: own_first = 1; sheaf = 2; next[2] = 3
+	:: own_first = 1; sheaf = 3; next[3] = 2
+	:: own_first = 3; sheaf = 1; next[1] = 2
+	fi;
+	d_step {
+		x = next[sheaf];
+		next[x] = BOTTOM;
+		room[x] = SHEAF - 1;
+		room[sheaf] = SHEAF - 2;
+		live[OBJECTS] = false;
+		live[own_first] = true;
+		next[own_first] = USED;
+		free = 0
+	};
+	d_step {
+		slabs[1].inuse = 2;
+		slabs[2].inuse = 1;
+		slabs[1].owner = OTHER;
+		slabs[1].listed = false
+	};
+	if
+	:: true
+	:: slabs[1].owner = NOBODY
+	:: slabs[2].owner = NOBODY
+	:: slabs[2].owner = THREAD; slabs[2].listed = true
+	fi
+}
+
 init {
 	atomic {
 		room[BOTTOM] = SHEAF;
 		slabs[1].owner = THREAD;
-		slabs[1].freelist = 1;
-		next[1] = 2;
 		slabs[1].listed = true;
-		slabs[2].inuse = 1;
+		free = ALL(1);
 		slabs[2].owner = OTHER;
 		live[OBJECTS] = true;
 		next[OBJECTS] = USED;
-		run thread()
+#ifdef CASE_OTHERS
+		begin_few();
+#endif
+		run thread();
+		run other()
 	};
 	timeout;
 	assert(ended == 1)

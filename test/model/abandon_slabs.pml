@@ -1,139 +1,194 @@
 /*
- * The slow paths of abandon.pml, store by store, and what mends them. The class's lock is held.
+ * The slow paths of abandon.pml, store by store. The class's lock is held.
  */
-#include "abandon_state.pml"
+#include "abandon_others.pml"
 
-/* Of the objects on `moving`, what lies in front of `stop`. */
-inline cut(stop)
+/* Of a slab of the thread's. */
+inline collect_words()
 {
-	d_step {
-		fo = moving;
-		last = 0;
-		n = 0;
-		do
-		:: fo && fo != stop -> assert(n <= OBJECTS && fo != USED); n++; last = fo; fo = next[fo]
-		:: else -> break
-		od;
-		n = 0
-	};
-#ifndef MUTANT_NO_CUT
 	if
-	:: fo && last -> STEP(next[last] = 0)
-	:: fo && !last -> STEP(moving = 0)
+	:: remote & ALL(slab) ->
+		group = remote & ALL(slab);
+		STEP(free = free | group);
+		STEP(remote = remote & (7 - group));
+		n = COUNT(group);
+		group = 0
 	:: else
 	fi;
-#endif
-	d_step { fo = 0; last = 0 }
+	STEP(count_collection(slab))
 }
 
-/* Moves the remote list in front of the freelist of `slab`. */
 inline collect()
 {
 	if
-	:: slabs[slab].remote ->
-		STEP(fo = slabs[slab].remote; slabs[slab].remote = 0; together = true);
-		d_step {
-			last = fo;
-			n = 1;
-			do
-			:: next[last] -> assert(n < OBJECTS); n++; last = next[last]
-			:: else -> break
-			od
-		};
-		STEP(next[last] = slabs[slab].freelist);
-		EITHER_ORDER(slabs[slab].freelist = fo, slabs[slab].inuse = slabs[slab].inuse - n);
-		d_step { fo = 0; last = 0; n = 0; together = false }
+	:: slabs[slab].noted ->
+		STEP(slabs[slab].noted = false);
+		collect_words();
+		STEP(slabs[slab].inuse = slabs[slab].inuse - n);
+		n = 0
 	:: else
 	fi
 }
 
 inline put_slab()
 {
-	collect();
-	STEP(slabs[slab].owner = NOBODY);
-	STEP(slabs[slab].shared = true)
+	if
+	:: slabs[slab].inuse == SIZE(slab) && !slabs[slab].noted -> STEP(slabs[slab].owner = NOBODY)
+	:: else ->
+		collect();
+		if
+		:: slabs[slab].inuse == 0 -> STEP(discard(slab))
+		:: else ->
+			STEP(slabs[slab].owner = NODE);
+			STEP(slabs[slab].shared = true)
+		fi
+	fi
 }
 
+/* The first of flushing; `due`: see put_all. */
 inline put_local()
 {
-	STEP(next[fo] = slabs[slab].freelist);
-	EITHER_ORDER(slabs[slab].freelist = fo, slabs[slab].inuse--)
+#ifdef MUTANT_PUT_TOO_LATE
+	EITHER_ORDER(moving = (due -> 0 : moving), flushing = next[fo]);
+	due = false;
+	STEP(free = free | BIT(fo));
+	STEP(slabs[slab].inuse--);
+#else
+	EITHER_ORDER(moving = (due -> 0 : moving), free = free | BIT(fo));
+	due = false;
+	STEP(slabs[slab].inuse--);
+	STEP(flushing = next[fo]);
+#endif
+	if
+	:: slabs[slab].inuse == 0 && slabs[slab].listed ->
+		if
+		:: STEP(slabs[slab].listed = false); STEP(discard(slab))
+		:: true
+		fi
+	:: else
+	fi
 }
 
-/* What comes in a row and is of one slab. */
-inline put_remote()
+/* What comes in a row and is of one slab: `group`; sets `last` to what follows. */
+inline group_take()
 {
 	d_step {
+		group = 0;
 		last = fo;
-		steps = 1;
 		do
-		:: !IS_END(next[last]) && SLAB_OF(next[last]) == slab ->
-			assert(steps < OBJECTS);
-			steps++;
+		:: !IS_END(last) && SLAB_OF(last) == slab ->
+			assert(last < BOTTOM && !(group & BIT(last)));
+			group = group | BIT(last);
 			last = next[last]
 		:: else -> break
 		od
-	};
-#ifdef MUTANT_CHAIN_NOT_CUT
-	STEP(x = next[last]; next[last] = slabs[slab].remote);
-	STEP(flushing = x);
-#else
-	STEP(flushing = next[last]; together = true);
-	STEP(next[last] = slabs[slab].remote);
-#endif
-	STEP(slabs[slab].remote = fo);
-	together = false
+	}
 }
 
-/* `moving` is to be cleared, before or after the first object has left `flushing`. */
+inline set_remote()
+{
+	STEP(assert(!slabs[slab].gone && !((free | remote) & group)); remote = remote | group)
+}
+
+/* Of the slab that it was when `before` was read. */
+inline note_remote()
+{
+	STEP(slabs[slab].noted = true);
+	others();
+	if
+	:: slabs[slab].owner == NOBODY && !slabs[slab].remade ->
+		STEP(assert(!slabs[slab].gone); slabs[slab].owner = THREAD; adopted = true)
+	:: else
+	fi;
+	others()
+}
+
+inline read_before()
+{
+	d_step { slabs[1].remade = false; slabs[2].remade = false }
+}
+
+#ifdef MUTANT_STAGE_TOO_LATE
+#define SET_REMOTE_EARLY set_remote()
+#else
+#define SET_REMOTE_EARLY skip
+#endif
+
+inline begin_sending()
+{
+	/* Nobody looks at these yet. */
+	STEP(sent_to = slab; sent_bits = group; since = 0);
+#ifndef MUTANT_SENT_NOT_NOTED
+	sent = slabs[slab].collections;
+#endif
+	others();
+	SET_REMOTE_EARLY;
+	STEP(stage = SENDING);
+	others()
+}
+
+/* The group leaves the list before it is sent: from then on it is in sent_bits alone. */
+inline put_remote()
+{
+	read_before();
+	group_take();
+	begin_sending();
+#ifndef MUTANT_LINKS_FOLLOWED
+	STEP(flushing = last);
+	others();
+#endif
+#ifndef MUTANT_STAGE_TOO_LATE
+	set_remote();
+#endif
+	others();
+	note_remote();
+#ifdef MUTANT_LINKS_FOLLOWED
+	STEP(flushing = last);
+#endif
+	STEP(stage = MINE);
+	group = 0;
+	last = 0;
+	if
+	:: adopted -> adopted = false; collect(); STEP(slabs[slab].listed = true)
+	:: else
+	fi
+}
+
+/* `moving` is to be cleared, before or after the next store. */
 inline put_all()
 {
 	do
 	:: IS_END(flushing) -> break
 	:: else ->
-		fo = flushing;
-		slab = SLAB_OF(fo);
+		d_step { fo = flushing; slab = SLAB_OF(fo) };
 		if
-		:: slabs[slab].owner == THREAD ->
-			EITHER_ORDER(moving = (due -> 0 : moving), flushing = next[fo]);
-			due = false;
-			put_local()
+		:: slabs[slab].owner == THREAD -> put_local()
 		:: else ->
 			STEP(moving = (due -> 0 : moving));
 			due = false;
 			put_remote()
 		fi;
-		d_step { fo = 0; slab = 0; last = 0 }
+		d_step { fo = 0; slab = 0 }
 	od;
 	EITHER_ORDER(moving = (due -> 0 : moving), flushing = 0);
 	due = false
 }
 
-/* Of the n objects on `moving`, the rooms, and the bottom under them. Nobody looks there yet. */
-inline write_rooms()
+/* Of the n objects on `list`, the rooms. Nobody looks there yet. */
+inline write_rooms(list)
 {
-	fo = moving;
+	fo = list;
 	do
-	:: !IS_END(fo) ->
+	:: n ->
 		STEP(room[fo] = SHEAF - n);
-		d_step { n--; last = fo; fo = next[fo] }
+		d_step { n--; fo = next[fo] }
 	:: else -> break
 	od;
-	assert(n == 0);
-	if
-	:: last -> STEP(next[last] = BOTTOM)
-	:: else -> STEP(moving = BOTTOM)
-	fi;
-	d_step { fo = 0; last = 0 }
+	fo = 0
 }
 
 inline give()
 {
-#ifdef MUTANT_ROOMS_TOO_LATE
-	moving = (n -> moving : BOTTOM);
-#else
-	write_rooms();
-#endif
 #ifdef MUTANT_GIVING_TOO_LATE
 	STEP(sheaf = moving);
 	STEP(stage = GIVING);
@@ -142,10 +197,18 @@ inline give()
 	STEP(sheaf = moving);
 #endif
 #ifdef MUTANT_ROOMS_TOO_LATE
-	write_rooms();
+	n = rooms;
+	rooms = 0;
+	write_rooms(moving);
 #endif
 	STEP(moving = 0);
 	STEP(stage = NONE)
+}
+
+inline give_nothing()
+{
+	STEP(moving = BOTTOM);
+	give()
 }
 
 /* And `object`, if there is one, on top of it. */
@@ -172,48 +235,65 @@ inline take_sheaf()
 #endif
 }
 
+/* The n lowest of `group`, linked down to the bottom; sets `fo`. They are free: nobody looks there. */
+inline link_lowest()
+{
+	d_step {
+		group = free & ALL(slab);
+		assert(COUNT(group) >= n);
+		fo = LOWEST(group);
+		x = group - BIT(fo);
+		if
+		:: n == 2 -> next[fo] = LOWEST(x); room[fo] = SHEAF - 2; last = next[fo]; x = 0
+		:: else -> last = fo; group = group - x
+		fi;
+		next[last] = BOTTOM;
+		room[last] = SHEAF - 1;
+		x = 0;
+		last = 0
+	}
+}
+
 /* Half a sheaf, onto `moving`. */
 inline slab_take()
 {
 	if
-	:: slabs[slab].freelist == 0 -> collect()
+	:: slabs[slab].inuse == SIZE(slab) -> collect()
 	:: else
 	fi;
-	d_step {
-		fo = slabs[slab].freelist;
-		last = fo;
-		n = (fo -> 1 : 0);
-		if
-		:: n < HALF && next[fo] -> last = next[fo]; n++
-		:: else
-		fi
-	};
-	STEP(moving = fo);
-#ifdef MUTANT_CURRENT_TOO_LATE
-	STEP(current = slab);
-#endif
-	STEP(slabs[slab].freelist = next[last]);
+	d_step { n = SIZE(slab) - slabs[slab].inuse; n = (n > HALF -> HALF : n) };
 	if
-	:: fo ->
-		EITHER_ORDER(next[last] = 0, slabs[slab].inuse = slabs[slab].inuse + n)
+	:: n ->
+		link_lowest();
+#ifdef MUTANT_TAKEN_TOO_EARLY
+		STEP(free = free & (7 - group));
+		STEP(moving = fo);
+#else
+		STEP(moving = fo);
+		STEP(free = free & (7 - group));
+#endif
+		STEP(slabs[slab].inuse = slabs[slab].inuse + n);
+		group = 0;
+		fo = 0
 	:: else
-	fi;
-	d_step { fo = 0; last = 0 }
+	fi
 }
 
-#define HAS_FREE(s) (slabs[s].freelist || slabs[s].remote)
+#define GONE_SLAB (slabs[1].gone -> 1 : (slabs[2].gone -> 2 : 0))
+#define HAS_FREE(s) ((free & ALL(s)) || slabs[s].noted)
+#define SLAB_THAT(is) (slabs[1].is && HAS_FREE(1) -> 1 : (slabs[2].is && HAS_FREE(2) -> 2 : 0))
 
-/* Sets `slab`: of the thread's, else nobody's. */
+/* Sets `slab`: of the thread's, else nobody's, else a new one, where there is memory. */
 inline next_slab()
 {
 	if
-	:: slabs[1].listed && HAS_FREE(1) -> slab = 1
-	:: slabs[2].listed && HAS_FREE(2) -> slab = 2
-	:: slabs[1].shared && HAS_FREE(1) -> slab = 1
-	:: slabs[2].shared && HAS_FREE(2) -> slab = 2
+	:: SLAB_THAT(listed) -> slab = SLAB_THAT(listed)
+	:: !SLAB_THAT(listed) && SLAB_THAT(shared) -> slab = SLAB_THAT(shared)
+	:: !SLAB_THAT(listed) && !SLAB_THAT(shared) && GONE_SLAB -> slab = GONE_SLAB
 	:: else -> slab = 0
 	fi;
 	if
+	:: slab && slabs[slab].gone -> STEP(remake(slab, THREAD))
 	:: slab && slabs[slab].shared ->
 		STEP(slabs[slab].shared = false);
 		STEP(slabs[slab].owner = THREAD)
@@ -240,7 +320,7 @@ inline refill()
 		:: slab ->
 			slab_take();
 			if
-			:: n -> break
+			:: n -> n = 0; give(); break
 			:: else
 			fi;
 			STEP(current = 0);
@@ -249,31 +329,25 @@ inline refill()
 		fi;
 		next_slab();
 		if
-#ifdef MUTANT_CURRENT_TOO_LATE
-		:: slab
-#else
 		:: slab -> STEP(current = slab)
-#endif
-		:: else -> break
+		:: else -> give_nothing(); break
 		fi
 	od;
-	slab = 0;
-	give()
+	slab = 0
 }
 
 inline flush_sheaf()
 {
 	take_sheaf();
-	d_step {
-		last = moving;
-		n = 1;
-		if
-		:: n < HALF && !IS_END(next[last]) -> last = next[last]; n++
-		:: else
-		fi
-	};
+#ifdef MUTANT_ROOMS_TOO_LATE
+	rooms = HALF;
+#else
+	n = HALF;
+	write_rooms(moving);
+#endif
+	last = (HALF == 1 -> moving : next[moving]);
 	STEP(flushing = next[last]);
-	STEP(next[last] = 0);
+	STEP(next[last] = BOTTOM);
 	last = 0;
 	put_all();
 	give()
@@ -298,87 +372,5 @@ inline flush()
 		:: else -> break
 		fi
 	od;
-	give()
-}
-
-inline relist(s)
-{
-	if
-	:: slabs[s].owner == THREAD ->
-		d_step { count_places(); walk(slabs[s].freelist); n = SIZE(s) - steps };
-		STEP(slabs[s].inuse = n);
-		STEP(slabs[s].listed = (s != current));
-		n = 0
-	:: else
-	fi
-}
-
-#if defined(MUTANT_TAKING_IS_MINE)
-#define IS_FOUND_MINE (stage != GIVING || sheaf == SHUT)
-#elif defined(MUTANT_GIVING_IS_MINE)
-#define IS_FOUND_MINE (stage != TAKING || sheaf == SHUT)
-#elif defined(MUTANT_SHUT_UNSEEN)
-#define IS_FOUND_MINE (stage == MINE)
-#else
-#define IS_FOUND_MINE (stage == MINE || sheaf == SHUT)
-#endif
-
-inline recover_moving()
-{
-	if
-	:: IS_FOUND_MINE
-	:: else -> STEP(moving = 0)
-	fi;
-	cut(slabs[current].freelist);
-	cut(flushing);
-	STEP(stage = MINE)
-}
-
-inline flush_moving()
-{
-	d_step {
-		last = moving;
-		steps = 1;
-		do
-		:: !IS_END(last) && !IS_END(next[last]) ->
-			assert(steps < OBJECTS);
-			steps++;
-			last = next[last]
-		:: else -> break
-		od
-	};
-	if
-	:: !IS_END(last) -> STEP(next[last] = flushing)
-	:: else -> STEP(moving = flushing)
-	fi;
-	STEP(flushing = moving);
-	d_step { last = 0; due = true };
-	put_all()
-}
-
-inline open_sheaf()
-{
-	if
-	:: sheaf == SHUT -> STEP(sheaf = BOTTOM)
-	:: else
-	fi
-}
-
-inline recover()
-{
-	mending = true;
-	recover_moving();
-	relist(1);
-	relist(2);
-	flush_moving();
-#ifdef MUTANT_OPENED_TOO_LATE
-	STEP(stage = NONE);
-	open_sheaf();
-#else
-#ifndef MUTANT_STAYS_SHUT
-	open_sheaf();
-#endif
-	STEP(stage = NONE);
-#endif
-	mending = false
+	give_nothing()
 }

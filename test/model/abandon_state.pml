@@ -7,15 +7,39 @@
 #define OBJECTS 3
 #define SLABS 2
 #define SLAB_OF(object) ((object) == OBJECTS -> 2 : 1)
+#define BIT(object) (1 << ((object) - 1))
+/* A slab's bits are in one word of each map. */
+#define ALL(slab) ((slab) == 1 -> 3 : 4)
 #define SIZE(slab) ((slab) == 1 -> 2 : 1)
+#define COUNT(bits) (((bits) & 1) + (((bits) >> 1) & 1) + (((bits) >> 2) & 1))
+#define LOWEST(bits) ((bits) & 1 -> 1 : ((bits) & 2 -> 2 : 3))
 #define SHEAF 2
 #ifndef HALF
 #define HALF 1
 #endif
+#ifdef CASE_OTHERS
+#define MAX_PASSED 0
+#else
 #define MAX_PASSED 1
+#endif
 #define MAX_CALLS 5 /* where they are bounded */
 #ifndef MAX_JUMPS
+#ifdef CASE_OTHERS
+#define MAX_JUMPS 1
+#else
 #define MAX_JUMPS 2
+#endif
+#endif
+
+/*
+ * The counter of collections comes round: sound while fewer than COUNTER of them come between the note of it
+ * and the mending; 2^16 in the source.
+ */
+#define COUNTER 3
+#ifdef MUTANT_COMES_ROUND
+#define MAX_SINCE COUNTER
+#else
+#define MAX_SINCE (COUNTER - 1)
 #endif
 
 /* kmem_cache_cpu->local_lock: free; sp; hold | SLOW. */
@@ -28,12 +52,14 @@
 #define NONE 0
 #define TAKING 1
 #define MINE 2
-#define GIVING 3
+#define SENDING 3
+#define GIVING 4
 
-/* slab->owner */
+/* slab->shared: FULL, OWNED by the thread, OWNED by another one, PARTIAL. */
 #define NOBODY 0
 #define THREAD 1
 #define OTHER 2
+#define NODE 3
 
 /* kmem_cache->bottom, sheaf_shut: not objects, but in a sheaf's place. */
 #define BOTTOM (OBJECTS + 1)
@@ -49,14 +75,24 @@ byte sheaf = BOTTOM;
 byte current;
 byte moving;
 byte flushing;
+/* thread->sending: the group, and what its slab had counted; its cpu_offset and single objects are left out. */
+byte sent_to;
+byte sent_bits;
+byte sent;
+
+/* The maps of all slabs: the owners', and what others freed. */
+byte free;
+byte remote;
 
 typedef slab_data {
 	byte owner;
-	byte freelist;
 	byte inuse;
-	byte remote;
+	byte collections;
+	bool noted;
 	bool listed; /* on one of the thread's lists */
-	bool shared /* nobody's, and whoever needs it finds it */
+	bool shared; /* on the node's list */
+	bool gone;   /* the frames are something else's */
+	bool remade  /* so they were once since the thread read the word: its generation has changed */
 }
 
 slab_data slabs[SLABS + 1];
@@ -71,12 +107,15 @@ byte early = NO_WORD;
 /* Ghosts. */
 bool live[OBJECTS + 1];
 bool lost[OBJECTS + 1];
-bool together; /* the call has objects of one slab in its hands */
+byte own; /* the object that the call is to give or to take */
 bool ending;
 byte jumps = MAX_JUMPS;
 byte calls;
+byte own_first; /* CASE_OTHERS: what the first call frees, if it is in use */
 hidden byte x, y, steps, length;
 hidden byte places[OBJECTS + 1];
+
+#define GONE(object) slabs[SLAB_OF(object)].gone
 
 /* A store that the call may not come to. */
 #define STEP(store) \
@@ -119,10 +158,13 @@ inline count_places()
 	assert(x == BOTTOM);
 	length = steps;
 	forget_rooms();
-	walk(slabs[1].freelist);
-	walk(slabs[2].freelist);
-	walk(slabs[1].remote);
-	walk(slabs[2].remote)
+	y = 1;
+	do
+	:: y <= OBJECTS ->
+		places[y] = places[y] + (!GONE(y) && ((free | remote) & BIT(y)) -> 1 : 0);
+		y++
+	:: else -> break
+	od
 }
 
 /* Nobody reads them where an object is not in the sheaf: one value makes fewer states. */
@@ -148,24 +190,24 @@ inline check_sheaf()
 }
 
 /* Moving's own, and not still in the sheaf, or there already. */
-#define MOVING_IS_MINE (stage == MINE || (stage != NONE && sheaf == SHUT))
+#define MOVING_IS_MINE (stage == MINE || stage == SENDING || (stage != NONE && sheaf == SHUT))
 
-/* What is in no place any more: one object, or those that were together. */
+/* What is in no place any more: the call's own object alone. */
 inline account()
 {
 	x = (MOVING_IS_MINE -> moving : 0);
 	walk(x);
-	walk(flushing);
-	x = 0;
+	x = flushing;
+	walk(x);
 	y = 1;
 	do
 	:: y > OBJECTS -> break
 	:: else ->
 		if
-		:: live[y] || lost[y] || places[y]
+		:: live[y] || lost[y] || places[y] || GONE(y)
+		:: stage == SENDING && (sent_bits & BIT(y))
 		:: else ->
-			assert(!x || (together && SLAB_OF(x) == SLAB_OF(y)));
-			x = y;
+			assert(y == own);
 			lost[y] = true
 		fi;
 		y++
@@ -173,13 +215,24 @@ inline account()
 	x = 0
 }
 
-/* What the call was to free; that may come on top of the rest only where it was mending first. */
-inline lose_own()
+/* Who mends can't tell whether the group has arrived, because another thread has collected its slab since. */
+inline give_up_group()
 {
-	if
-	:: object && mending -> lost[object] = true
-	:: else
-	fi
+	assert(since);
+	y = 1;
+	do
+	:: y > OBJECTS -> break
+	:: else ->
+		if
+		:: !(sent_bits & BIT(y)) || ((free | remote) & BIT(y)) || live[y] || GONE(y)
+		:: else ->
+#ifdef CLAIM_NO_GROUP
+			assert(lost[y]);
+#endif
+			lost[y] = true
+		fi;
+		y++
+	od
 }
 
 /* Between two calls, whatever has become of the last one. */
@@ -191,9 +244,9 @@ inline check()
 	do
 	:: y > OBJECTS -> break
 	:: else ->
-		assert(places[y] + live[y] + lost[y] <= 1);
-		assert(stage != NONE || places[y] + live[y] + lost[y] == 1);
-		next[y] = (stage == NONE && lost[y] -> 0 : next[y]);
+		assert(places[y] + live[y] + lost[y] + GONE(y) <= 1);
+		assert(stage != NONE || places[y] + live[y] + lost[y] + GONE(y) == 1);
+		next[y] = (stage == NONE && (lost[y] || ((free | remote) & BIT(y))) -> 0 : next[y]);
 		y++
 	od;
 	if
@@ -202,19 +255,37 @@ inline check()
 		check_slab(1);
 		check_slab(2)
 	:: else
-	fi
+	fi;
+	if
+	:: stage == SENDING
+	:: else ->
+		sent_to = 0;
+		sent_bits = 0;
+		sent = COUNTER - 1; /* of an older sending */
+		since = 0;
+		slabs[1].collections = 0;
+		slabs[2].collections = 1 /* some other number */
+	fi;
+	slabs[1].remade = false;
+	slabs[2].remade = false
 }
 
 inline check_slab(s)
 {
-	walk(slabs[s].freelist);
-	assert(slabs[s].owner == OTHER || slabs[s].inuse + steps == SIZE(s));
-	assert(slabs[s].owner != THREAD || slabs[s].listed != (current == s))
+	if
+	:: slabs[s].gone
+	:: else ->
+		assert(slabs[s].owner == OTHER || slabs[s].inuse + COUNT(free & ALL(s)) == SIZE(s));
+		assert(slabs[s].owner != THREAD || slabs[s].listed != (current == s));
+		/* What was freed from elsewhere is found, by its owner or by who frees next. */
+		assert(!(remote & ALL(s)) || slabs[s].noted || collected == s);
+		assert(!(remote & ALL(s)) || slabs[s].owner != NOBODY)
+	fi
 }
 
 inline take_mark(object)
 {
-	assert(!live[object] && !lost[object]);
+	assert(!live[object] && !lost[object] && !GONE(object));
 	live[object] = true;
 	next[object] = USED
 }
@@ -229,20 +300,4 @@ inline pick_live()
 	:: live[OBJECTS] -> object = OBJECTS
 	:: true
 	fi
-}
-
-/* By a call that finds the lock held, or another thread: remote.pml has the steps. */
-inline free_elsewhere()
-{
-	live[object] = false;
-	next[object] = slabs[SLAB_OF(object)].remote;
-	slabs[SLAB_OF(object)].remote = object
-}
-
-/* By the other thread that owns the second slab. */
-inline alloc_elsewhere()
-{
-	object = slabs[2].remote;
-	slabs[2].remote = next[object];
-	take_mark(object)
 }

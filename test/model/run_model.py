@@ -159,7 +159,7 @@ def find_error(args, output, table):
     check_complete(output)
     if args.search == "progress":
         return table.find_blocked()
-    return table.find_unreached(output)
+    return None if args.part else table.find_unreached(output)
 
 
 def check_outcome(args, output, table):
@@ -190,6 +190,8 @@ def main():
     parser.add_argument("--search", choices=("safety", "progress"), default="safety",
                         help="assertions and deadlocks, or waiting and cycles")
     parser.add_argument("--define", action="append", default=[], metavar="NAME")
+    parser.add_argument("--part", action="store_true",
+                        help="a case of which another search reaches the other lines")
     parser.add_argument("--error", metavar="REGEX", help="an error that must be found")
     parser.add_argument("--cc", default="gcc", help="compiler for the search")
     parser.add_argument("--trail", action="store_true", help="print the steps to an error")
