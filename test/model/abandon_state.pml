@@ -75,7 +75,10 @@ byte sheaf = BOTTOM;
 byte current;
 byte moving;
 byte flushing;
-/* thread->sending: the group, and what its slab had counted; its cpu_offset and single objects are left out. */
+/*
+ * thread->sending: the group, and what its slab had counted. That one call of a thread at a time has it, and
+ * the others send single objects, is left out.
+ */
 byte sent_to;
 byte sent_bits;
 byte sent;
