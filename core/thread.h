@@ -42,9 +42,6 @@ void thread_flush(struct thread *t, struct kmem_cache *s);
 /* Puts l->flushing away to the slabs. */
 void __thread_put_all(struct thread *t, struct kmem_cache *s);
 
-/* Objects at the head of a list that can be freed to their slab by one OR. Returns the rest of the list. */
-struct free_object *free_group_take(const struct slab *slab, struct free_object *list,
-				    struct free_group *group);
 /* In the child of a fork, by who forked: flushes the records of the threads that it does not have. */
 void thread_check_fork(struct thread *t);
 

@@ -273,8 +273,8 @@ static void __put_local(struct thread *t, struct kmem_cache *s, struct slab *sla
 }
 
 /* The group that the first of the list is of, as far as it comes in a row. Returns what follows it. */
-struct free_object *free_group_take(const struct slab *slab, struct free_object *list,
-				    struct free_group *group)
+static struct free_object *free_group_take(const struct slab *slab, struct free_object *list,
+					   struct free_group *group)
 {
 	*group = free_group_of(slab, list);
 	for (list = list->next; !freelist_is_end(slab->cache, list) && slab_of(list) == slab;
