@@ -6,9 +6,7 @@ README.md and ROWS.md say what the rows are.
 
 import json
 import re
-import signal
 import statistics
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from comparelib.allocators import Allocator, BenchError
+from comparelib.runs import execute
 
 # Far more than any row takes: a hang is to be reported, not waited for.
 PROCESS_TIMEOUT = 180
@@ -86,25 +85,7 @@ class Effort:
 
 
 def run_binary(binary: Path, allocator: Allocator, arguments: list[str]) -> str:
-    try:
-        done = subprocess.run(
-            [str(binary), *arguments],
-            env=allocator.environment(),
-            capture_output=True,
-            text=True,
-            timeout=PROCESS_TIMEOUT,
-            check=False,
-        )
-    except OSError as error:
-        raise BenchError(f"{binary}: cannot run: {error.strerror}") from error
-    except subprocess.TimeoutExpired as error:
-        raise BenchError(f"no end after {PROCESS_TIMEOUT} s") from error
-    if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
-        raise BenchError(f"died of {name}. {done.stderr[-500:].strip()}")
-    if done.returncode > 0:
-        raise BenchError(f"exit status {done.returncode}. {done.stderr[-500:].strip()}")
-    return done.stdout
+    return execute([str(binary), *arguments], allocator.environment(), timeout=PROCESS_TIMEOUT)
 
 
 def memory_needed(row: Row) -> int:

@@ -46,15 +46,16 @@ def without_huge_pages() -> None:
 
 
 def execute(
-    command: list[str], environment: dict[str, str], prepare: Optional[Callable[[], None]] = None
+    command: list[str], environment: dict[str, str], prepare: Optional[Callable[[], None]] = None,
+    timeout: int = TIMEOUT,
 ) -> str:
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True,
-                              timeout=TIMEOUT, check=False, preexec_fn=prepare)
+                              timeout=timeout, check=False, preexec_fn=prepare)
     except OSError as error:
         raise BenchError(f"{command[0]}: cannot run: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
-        raise BenchError(f"{command[0]}: no end after {TIMEOUT} s") from error
+        raise BenchError(f"{command[0]}: no end after {timeout} s") from error
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
         raise BenchError(f"died of {name}. {done.stderr[-500:].strip()}")

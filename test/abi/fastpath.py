@@ -136,11 +136,12 @@ def faults_of(code, path, limit):
         yield f"{len(path)} instructions, {limit} are allowed"
 
 
-def report(code, calls, limit):
+def report(code, calls, limits):
     failed = False
     for name, entry in sorted({(call[0], paths[0][0]) for call, paths in calls.items()}):
         print(f"{name}: the shortest way to a return has {code.shortest(entry)} instructions")
     for (name, size), paths in sorted(calls.items()):
+        limit = limits[name]
         counts = sorted(len(path) for path in paths)
         print(f"{name}({size}): {counts[0]} to {counts[-1]} instructions in {len(counts)} calls")
         faults = sorted({fault for path in paths for fault in faults_of(code, path, limit)})
@@ -157,7 +158,8 @@ def main():
     parser = harness.parser(__doc__)
     parser.add_argument("program")
     parser.add_argument("--objdump", required=True)
-    parser.add_argument("--limit", type=int, default=32, help="instructions from entry to return")
+    parser.add_argument("--malloc", type=int, default=22, help="instructions from entry to return")
+    parser.add_argument("--free", type=int, default=32, help="the same of free")
     parser.add_argument("--optimised", choices=("yes", "no"), default="yes")
     args = parser.parse_args()
     harness.check(args.lib, "--lib is needed")
@@ -166,7 +168,7 @@ def main():
     code = Code(args.objdump, args.lib)
     calls = by_emulator(args) if args.emulator else by_ptrace(args)
     harness.check(len(calls) >= 8, f"only {len(calls)} kinds of call were seen")
-    harness.check(not report(code, calls, args.limit), "the fast path is not what it must be")
+    harness.check(not report(code, calls, {"malloc": args.malloc, "free": args.free}), "the fast path is not what it must be")
 
 
 if __name__ == "__main__":

@@ -1,83 +1,8 @@
-/* One slab in one thread's hands: making, carving, taking, putting, the remote list, the states. */
-#include "slabs.h"
-#include "unit.h"
+/* One slab in one thread's hands: making, carving, taking, putting, what others free, the states. */
+#include "slab_objects.h"
 
 #include "core/bitmap.h"
-#include "core/caches.h"
-#include "core/frame.h"
 #include "core/options.h"
-
-static struct kmem_cache *cache(size_t size)
-{
-	return &kmalloc_caches[size_class(size)];
-}
-
-static union slab_shared shared(struct slab *slab)
-{
-	return slab_shared(slab, memory_order_relaxed);
-}
-
-static bool is_end(const struct slab *slab, const struct free_object *fo)
-{
-	return freelist_is_end(slab->cache, fo);
-}
-
-static struct slab *make_slab(size_t size)
-{
-	struct slab *slab = new_slab(cache(size), NO_OWNER);
-
-	assert_non_null(slab);
-	return slab;
-}
-
-/* Takes `n` objects, however many calls it needs; they come linked. */
-static struct free_object *take(struct slab *slab, uint32_t n)
-{
-	struct free_object *all = NULL, *list, *next;
-
-	while (n) {
-		uint32_t most = slab->cache->sheaf;
-		uint32_t got = slab_take(slab, n < most ? n : most, &list);
-
-		assert_true(got >= 1 && got <= n);
-		n -= got;
-		for (; !is_end(slab, list); list = next, got--) {
-			next = list->next;
-			list->next = all;
-			all = list;
-		}
-		assert_int_equal(got, 0);
-	}
-	return all;
-}
-
-static void put_all(struct slab *slab, struct free_object *list)
-{
-	for (struct free_object *next; list; list = next) {
-		next = list->next;
-		__slab_put(slab, list);
-	}
-}
-
-#define ADOPTER ((struct thread *)(uintptr_t)0x30000)
-
-/* The whole list by one call where the bits are of one word, as flushes of a sheaf do; else word by word. */
-static enum free_result free_remote(struct slab *slab, struct free_object *list, bool may_adopt)
-{
-	struct thread *adopter = may_adopt ? ADOPTER : NO_OWNER;
-	struct free_group group = free_group_of(slab, list);
-
-	while ((list = list->next)) {
-		struct free_group one = free_group_of(slab, list);
-
-		if (one.word != group.word) {
-			slab_free_remote(slab, &group, adopter);
-			group = one;
-		}
-		group.mask |= one.mask;
-	}
-	return slab_free_remote(slab, &group, adopter);
-}
 
 static uint32_t list_length(const struct slab *slab, const struct free_object *list)
 {
@@ -390,100 +315,6 @@ static void the_last_free_says_that_the_slab_is_empty(void **state)
 	discard_slab(slab);
 }
 
-static void free_objects_are_found_by_a_search(void **state)
-{
-	struct slab *slab = make_slab(64);
-	struct free_object *used = take(slab, 1), *far = take(slab, 1), *near = take(slab, 1);
-
-	(void)state;
-	far->next = near->next = NULL;
-	free_remote(slab, far, true);
-	__slab_put(slab, near);
-	assert_true(slab_has_free(slab, far));
-	assert_true(slab_has_free(slab, near));
-	assert_false(slab_has_free(slab, used));
-	/* No further than told. */
-	used->next = far;
-	assert_true(freelist_has(used, far, 2));
-	assert_false(freelist_has(used, far, 1));
-	assert_false(freelist_has(used, near, 10));
-	assert_false(freelist_has(NULL, near, 1));
-	assert_int_equal(__slab_collect(slab), 1);
-	discard_slab(slab);
-}
-
-static void searches_end_at_a_wild_link(void **state)
-{
-	struct slab *slab = make_slab(64), *other = make_slab(128);
-	struct free_object *a = take(slab, 1), *b = take(slab, 1), *stray = take(other, 1);
-
-	(void)state;
-	stray->next = b;
-	a->next = stray;
-	assert_false(freelist_has(a, b, 10));
-	stray->next = NULL;
-	discard_slab(slab);
-	discard_slab(other);
-}
-
-#ifdef USLUB_DEBUG
-static void release_full_twice(void *arg)
-{
-	struct slab *slab = new_slab(cache(32768), NO_OWNER);
-	struct free_object *list;
-
-	(void)arg;
-	while (slab_take(slab, 1, &list))
-		;
-	must(__slab_release_full(slab));
-	__slab_release_full(slab);
-}
-
-static void release_what_is_free(void *arg)
-{
-	struct slab *slab = new_slab(cache(64), NO_OWNER);
-
-	(void)arg;
-	discard_slab(slab);
-	__slab_release_partial(slab);
-}
-
-static void discard_what_is_partial(void *arg)
-{
-	struct slab *slab = new_slab(cache(64), NO_OWNER);
-
-	(void)arg;
-	__slab_release_partial(slab);
-	discard_slab(slab);
-}
-
-static void acquire_twice(void *arg)
-{
-	struct slab *slab = new_slab(cache(64), NO_OWNER);
-	struct free_object *list;
-
-	(void)arg;
-	must(slab_take(slab, 1, &list) == 1);
-	__slab_release_partial(slab);
-	slab_acquire_partial(slab, NO_OWNER);
-	slab_acquire_partial(slab, NO_OWNER);
-}
-
-static void the_checker_ends_the_program(void **state)
-{
-	static void (*const wrong[])(void *) = {release_full_twice, release_what_is_free,
-						discard_what_is_partial, acquire_twice};
-	static struct child child;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		run_child(&child, wrong[i], NULL);
-		assert_true(WIFSIGNALED(child.status) && WTERMSIG(child.status) == SIGABRT);
-		assert_non_null(strstr(child.err, "slab_check"));
-	}
-}
-#endif
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -500,11 +331,6 @@ int main(void)
 		cmocka_unit_test(or_to_the_node_if_they_may_not_own),
 		cmocka_unit_test(a_slab_with_remote_frees_is_not_full),
 		cmocka_unit_test(the_last_free_says_that_the_slab_is_empty),
-		cmocka_unit_test(free_objects_are_found_by_a_search),
-		cmocka_unit_test(searches_end_at_a_wild_link),
-#ifdef USLUB_DEBUG
-		cmocka_unit_test(the_checker_ends_the_program),
-#endif
 	};
 
 	options.purge_delay_ms = 3600000;
