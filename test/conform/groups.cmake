@@ -13,4 +13,4 @@ set_tests_properties(conform.storm conform.jump conform.edge PROPERTIES RUN_SERI
 uslub_conform_verdict(lock_held $<TARGET_FILE:conform_lock> stop.refill=hang)
 set(bad corrupt|crash|hang|fail)
 uslub_conform_verdict(glibc_contexts glibc jump.step=${bad} jump.throw=${bad} fork.clone=${bad}
-	edge.deep=${bad} edge.small-stack=${bad} edge.exit=pass)
+	edge.small-stack=${bad} edge.exit=pass)
