@@ -445,7 +445,8 @@ racy_reader bool may_be_free_object(const struct kmem_cache *s, const struct fre
 	/* As slab_of(), which ThreadSanitizer looks at. */
 	if (slab->kind == FRAME_TAIL)
 		slab -= slab->nr_frames;
-	return (uintptr_t)fo >> OS_ADDRESS_BITS == 0 && slab->kind == FRAME_SLAB &&
+	return (uintptr_t)fo >> OS_ADDRESS_BITS == 0 &&
+	       (uintptr_t)fo % _Alignof(struct free_object) == 0 && slab->kind == FRAME_SLAB &&
 	       slab->cache == s && os_is_readable(fo);
 }
 
