@@ -6,32 +6,6 @@
 #include "large.h"
 #include "os_file.h"
 
-void id_set_parse(struct id_set *set, const char *text, size_t len)
-{
-	uint32_t number = 0, first = 0;
-	bool digits = false, range = false;
-
-	for (size_t i = 0; i <= len; i++) {
-		const char c = *(i < len ? text + i : ",");
-
-		if (c >= '0' && c <= '9') {
-			digits = true;
-			number = number < MAX_IDS ? number * 10 + (uint32_t)(c - '0') : number;
-			continue;
-		}
-		if (c == '-') {
-			first = number;
-			range = digits;
-		} else {
-			for (uint32_t id = range ? first : number; digits && id <= number; id++)
-				id_set_add(set, id);
-			range = false;
-		}
-		number = 0;
-		digits = false;
-	}
-}
-
 void node_control_set(enum node_set which, struct id_set *set)
 {
 	(void)which;

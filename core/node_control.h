@@ -9,29 +9,8 @@
 #ifndef USLUB_NODE_CONTROL_H
 #define USLUB_NODE_CONTROL_H
 
+#include "id_set.h"
 #include "types.h"
-
-#define MAX_NODES 1024U
-
-/* A set of numbers: of nodes, below MAX_NODES, or of cpus. */
-#define MAX_IDS 4096U
-struct id_set {
-	uint64_t bits[MAX_IDS / 64];
-};
-
-static inline bool id_set_has(const struct id_set *set, uint32_t id)
-{
-	return id < MAX_IDS && set->bits[id / 64] >> id % 64 & 1;
-}
-
-static inline void id_set_add(struct id_set *set, uint32_t id)
-{
-	if (id < MAX_IDS)
-		set->bits[id / 64] |= (uint64_t)1 << id % 64;
-}
-
-/* A list as sysfs writes it, `0-1,3`, added to the set. */
-void id_set_parse(struct id_set *set, const char *text, size_t len);
 
 enum node_set {
 	NODES_POSSIBLE, /* those that have a directory */

@@ -1,8 +1,7 @@
 /*
  * Parsing the environment variable USLUB. Layer: os. Called by preload/init.c before main.
  *
- * One table says what there is: a key, where its value goes, and either the words it takes or, without
- * words, that it takes a number, or a size, which is kept in KiB, or any text.
+ * One table says what there is: a key, what it takes, and where its value goes.
  */
 #include "options.h"
 #include "os.h"
@@ -16,19 +15,33 @@ struct options options = {
 	.foreign = FOREIGN_FORWARD,
 };
 
+enum takes {
+	TAKES_WORD,   /* one of `words`, in the order of the enum */
+	TAKES_NUMBER, /* up to `most` */
+	TAKES_SIZE,   /* which is kept in KiB */
+	TAKES_TEXT,
+	TAKES_POLICY, /* a word, and a list of nodes with commas in it, which goes to `text` */
+};
+
 static const struct option {
 	const char *key;
+	enum takes takes;
+	uint32_t most;
 	uint32_t *value;
-	const char *words[MAX_WORDS]; /* in the order of the enum */
-	bool is_size;
-	char *text; /* instead of value */
+	char *text; /* OPTION_TEXT */
+	const char *words[MAX_WORDS];
 } table[] = {
-	{"on_error", &options.on_error, {"abort", "report", "ignore"}, false, NULL},
-	{"foreign", &options.foreign, {"forward", "report", "ignore"}, false, NULL},
-	{"stats", &options.stats, {"0", "1"}, false, NULL},
-	{"purge_delay", &options.purge_delay_ms, {NULL}, false, NULL},
-	{"reserve", &options.reserve_kib, {NULL}, true, NULL},
-	{"control", NULL, {NULL}, false, options.control},
+	{"on_error", TAKES_WORD, 0, &options.on_error, NULL, {"abort", "report", "ignore"}},
+	{"foreign", TAKES_WORD, 0, &options.foreign, NULL, {"forward", "report", "ignore"}},
+	{"stats", TAKES_WORD, 0, &options.stats, NULL, {"0", "1"}},
+	{"purge_delay", TAKES_NUMBER, UINT32_MAX, &options.purge_delay_ms, NULL, {NULL}},
+	{"reserve", TAKES_SIZE, 0, &options.reserve_kib, NULL, {NULL}},
+	{"control", TAKES_TEXT, 0, NULL, options.control, {NULL}},
+	{"nodes", TAKES_NUMBER, MAX_NODES, &options.nodes, NULL, {NULL}},
+	{"distance", TAKES_TEXT, 0, NULL, options.distance, {NULL}},
+	{"node_size", TAKES_TEXT, 0, NULL, options.node_sizes, {NULL}},
+	{"node_cpus", TAKES_TEXT, 0, NULL, options.node_cpus, {NULL}},
+	{"policy", TAKES_POLICY, 0, &options.policy, options.policy_nodes, {NULL}},
 };
 #define NR_OPTIONS (sizeof(table) / sizeof(table[0]))
 
@@ -142,37 +155,57 @@ static bool parse_size(struct word w, uint32_t *kib)
 
 static void set_number(const struct option *o, struct word value)
 {
+	struct text most = {0};
 	uint32_t n;
 
-	if (o->is_size ? parse_size(value, &n) : parse_number(value, &n))
+	if (parse_number(value, &n) && n <= o->most) {
 		*o->value = n;
-	else if (o->is_size)
+		return;
+	}
+	text_add_number(&most, o->most);
+	most.buf[most.len] = '\0';
+	complain("bad number", value, o->key, ", it takes 0 to ", most.buf);
+}
+
+static void set_size(const struct option *o, struct word value)
+{
+	uint32_t kib;
+
+	if (parse_size(value, &kib))
+		*o->value = kib;
+	else
 		complain("bad size", value, o->key, ", it takes bytes, or a number and K, M or G",
 			 "");
-	else
-		complain("bad number", value, o->key, ", it takes 0 to 4294967295", "");
 }
 
-static void set_text(const struct option *o, struct word value)
+static bool set_text(const struct option *o, struct word value)
 {
-	if (!value.len || value.len >= sizeof(options.control)) {
-		complain("no text of 1 to 255 bytes", value, o->key, "", "");
-		return;
-	}
+	if (value.len >= OPTION_TEXT)
+		return false;
 	__builtin_memcpy(o->text, value.s, value.len);
 	o->text[value.len] = '\0';
+	return true;
 }
 
-static void set_option(const struct option *o, struct word value)
+static bool set_policy(const struct option *o, struct word value)
 {
-	if (o->text) {
-		set_text(o, value);
-		return;
-	}
-	if (!o->words[0]) {
-		set_number(o, value);
-		return;
-	}
+	struct word list = value;
+	struct id_set nodes;
+	enum policy_mode mode;
+
+	if (!policy_parse(value.s, value.len, &mode, &nodes))
+		return false;
+	while (list.len && *list.s++ != ':')
+		list.len--;
+	list.len -= list.len != 0;
+	if (!set_text(o, list))
+		return false;
+	*o->value = mode;
+	return true;
+}
+
+static void set_word(const struct option *o, struct word value)
+{
 	for (uint32_t i = 0; i < MAX_WORDS && o->words[i]; i++) {
 		if (word_is(value, o->words[i])) {
 			*o->value = i;
@@ -183,35 +216,94 @@ static void set_option(const struct option *o, struct word value)
 		 nearest(value, o->words, sizeof(o->words[0]), MAX_WORDS));
 }
 
-static void parse_pair(struct word pair)
+static void set_option(const struct option *o, struct word value)
 {
-	struct word key = {pair.s, 0}, value;
+	switch (o->takes) {
+	case TAKES_WORD:
+		set_word(o, value);
+		break;
+	case TAKES_NUMBER:
+		set_number(o, value);
+		break;
+	case TAKES_SIZE:
+		set_size(o, value);
+		break;
+	case TAKES_TEXT:
+		if (!value.len || !set_text(o, value))
+			complain("no text of 1 to 255 bytes", value, o->key, "", "");
+		break;
+	case TAKES_POLICY:
+		if (!set_policy(o, value))
+			complain("bad value", value, o->key,
+				 ", it takes local, preferred:0, bind:0,2-3, interleave or "
+				 "interleave:0,2-3",
+				 "");
+		break;
+	}
+}
+
+static struct word key_of(struct word pair)
+{
+	struct word key = {pair.s, 0};
 
 	while (key.len < pair.len && pair.s[key.len] != ':')
 		key.len++;
+	return key;
+}
+
+static const struct option *find_option(struct word key)
+{
 	for (size_t i = 0; i < NR_OPTIONS; i++) {
-		if (!word_is(key, table[i].key))
-			continue;
-		if (key.len == pair.len) {
-			complain("no value for", key, NULL, ", write it as key:value", "");
-			return;
-		}
-		value.s = key.s + key.len + 1;
-		value.len = pair.len - key.len - 1;
-		set_option(&table[i], value);
-		return;
+		if (word_is(key, table[i].key))
+			return &table[i];
 	}
-	complain("unknown key", key, NULL, ", the nearest is ",
-		 nearest(key, &table[0].key, sizeof(table[0]), NR_OPTIONS));
+	return NULL;
+}
+
+static void parse_pair(struct word pair)
+{
+	struct word key = key_of(pair);
+	const struct option *o = find_option(key);
+
+	if (!o)
+		complain("unknown key", key, NULL, ", the nearest is ",
+			 nearest(key, &table[0].key, sizeof(table[0]), NR_OPTIONS));
+	else if (key.len == pair.len)
+		complain("no value for", key, NULL, ", write it as key:value", "");
+	else
+		set_option(o, (struct word){key.s + key.len + 1, pair.len - key.len - 1});
+}
+
+/* Of the list that goes on at a comma: the comma, digits and '-'; 0: something else comes. */
+static size_t list_length(const char *text)
+{
+	size_t n = *text == ',';
+
+	while (n && ((text[n] >= '0' && text[n] <= '9') || text[n] == '-'))
+		n++;
+	return n > 1 && (text[n] == ',' || !text[n]) ? n : 0;
+}
+
+/* What stands before the next comma that is no part of a list. */
+static struct word next_pair(const char *text)
+{
+	struct word pair = {text, 0};
+	const struct option *o;
+	size_t more;
+
+	while (text[pair.len] && text[pair.len] != ',')
+		pair.len++;
+	o = find_option(key_of(pair));
+	while (o && o->takes == TAKES_POLICY && (more = list_length(text + pair.len)))
+		pair.len += more;
+	return pair;
 }
 
 void options_parse(const char *text)
 {
 	while (*text) {
-		struct word pair = {text, 0};
+		struct word pair = next_pair(text);
 
-		while (text[pair.len] && text[pair.len] != ',')
-			pair.len++;
 		if (pair.len)
 			parse_pair(pair);
 		text += pair.len;

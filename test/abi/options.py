@@ -31,6 +31,13 @@ BAD = {
     "on_eror:abort,forein:report": [("on_eror", "on_error"), ("forein", "foreign")],
     "on_error:report,bogus_key_without_a_twin:1": [("bogus_key_without_a_twin",)],
     "nonsense": [("nonsense",)],
+    "nodes:1025": [("1025", "nodes", "1024")],
+    "nodes:few": [("few", "nodes")],
+    "policy:lcoal": [("lcoal", "policy", "local")],
+    "policy:bind:0,1x,stats:0": [("1x",)],
+    "policy:bind:0,1-,stats:0": [("bind:0,1-", "policy")],
+    "policy:preferred:0,1,foreign:report": [("preferred:0,1", "policy")],
+    "policy:bind:1024": [("bind:1024", "policy")],
     "y" * 100000: [("yyyy",)],
 }
 GOOD = [
@@ -40,6 +47,10 @@ GOOD = [
     "on_error:report,foreign:ignore,purge_delay:0",
     "purge_delay:4294967295,foreign:forward,on_error:ignore,stats:0,",
     ",foreign:report",
+    "policy:bind:0,foreign:report",
+    "policy:interleave,stats:0",
+    "foreign:report,policy:local",
+    "policy:bind:0,0,0-0,foreign:report",
 ]
 
 

@@ -5,7 +5,11 @@
 
 #include "core/options.h"
 
-static const struct options defaults = {1000, ON_ERROR_ABORT, FOREIGN_FORWARD, 0, 0, ""};
+static const struct options defaults = {
+	.purge_delay_ms = 1000,
+	.on_error = ON_ERROR_ABORT,
+	.foreign = FOREIGN_FORWARD,
+};
 
 static void parse_it(void *text)
 {
@@ -57,6 +61,11 @@ static void every_word_is_taken(void **state)
 		{"reserve:3K", &options.reserve_kib, 3},
 		{"reserve:16M", &options.reserve_kib, 16384},
 		{"reserve:4095G", &options.reserve_kib, 4095U << 20},
+		{"nodes:0", &options.nodes, 0},
+		{"nodes:4", &options.nodes, 4},
+		{"nodes:1024", &options.nodes, 1024},
+		{"policy:local", &options.policy, POLICY_LOCAL},
+		{"policy:interleave", &options.policy, POLICY_INTERLEAVE},
 	};
 
 	(void)state;
@@ -74,7 +83,12 @@ static void every_word_is_taken(void **state)
 
 static void pairs_are_separated_by_commas(void **state)
 {
-	static const struct options expected = {5, ON_ERROR_REPORT, FOREIGN_IGNORE, 0, 1, ""};
+	static const struct options expected = {
+		.purge_delay_ms = 5,
+		.on_error = ON_ERROR_REPORT,
+		.foreign = FOREIGN_IGNORE,
+		.stats = 1,
+	};
 	static const char *const texts[] = {
 		"on_error:report,foreign:ignore,stats:1,purge_delay:5",
 		",,on_error:report,,foreign:ignore,stats:1,purge_delay:5,",
@@ -89,6 +103,85 @@ static void pairs_are_separated_by_commas(void **state)
 	assert_string_equal(parse(""), "");
 	assert_string_equal(parse(",,,"), "");
 	assert_defaults();
+}
+
+static void texts_are_kept(void **state)
+{
+	static char longest[300];
+
+	(void)state;
+	assert_string_equal(parse("distance:10/20/40,node_size:512M/1G,node_cpus:0-1/2/3+5,"
+				  "control:/tmp/a:b"),
+			    "");
+	assert_string_equal(options.distance, "10/20/40");
+	assert_string_equal(options.node_sizes, "512M/1G");
+	assert_string_equal(options.node_cpus, "0-1/2/3+5");
+	assert_string_equal(options.control, "/tmp/a:b");
+	strcpy(longest, "distance:");
+	memset(longest + 9, '1', 255);
+	assert_string_equal(parse(longest), "");
+	assert_string_equal(options.distance, longest + 9);
+	assert_string_equal(options.node_sizes, "");
+}
+
+/* Lists of nodes have commas in them, which end no option. */
+static void policies_have_lists(void **state)
+{
+	static const struct {
+		const char *text;
+		enum policy_mode mode;
+		const char *nodes;
+	} all[] = {
+		{"policy:local,stats:1", POLICY_LOCAL, ""},
+		{"policy:preferred:1,stats:1", POLICY_PREFERRED, "1"},
+		{"policy:bind:0,2,stats:1", POLICY_BIND, "0,2"},
+		{"policy:bind:0-3,5,7-9,stats:1", POLICY_BIND, "0-3,5,7-9"},
+		{"stats:1,policy:bind:0,2", POLICY_BIND, "0,2"},
+		{"policy:bind:0,,stats:1", POLICY_BIND, "0"},
+		{"policy:interleave,stats:1", POLICY_INTERLEAVE, ""},
+		{"policy:interleave:0-1,3,stats:1,", POLICY_INTERLEAVE, "0-1,3"},
+		{"policy:bind:0,2,policy:interleave,stats:1", POLICY_INTERLEAVE, ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		assert_string_equal(parse(all[i].text), "");
+		assert_int_equal(options.policy, all[i].mode);
+		assert_string_equal(options.policy_nodes, all[i].nodes);
+		assert_int_equal(options.stats, 1);
+	}
+}
+
+/* One complaint, of the whole value; what is said behind it counts. */
+static void bad_policies_are_named(void **state)
+{
+	static const char *const values[] = {
+		"",	    "lcoal",   "bind",	    "bind:",	     "bind:0,2-",   "bind:x",
+		"local:0",  "local,0", "bind:1024", "preferred:0,1", "interleave:", "bind:0,-",
+		"bind:0:1", "default",
+	};
+	static char list[600] = "policy:bind:0";
+	char text[64], expected[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		snprintf(text, sizeof(text), "policy:%s,stats:1", values[i]);
+		snprintf(expected, sizeof(expected), "bad value '%s' for policy, it takes local, ",
+			 values[i]);
+		if (!strstr(parse(text), expected))
+			fail_msg("'%s' leads to: %s", text, parse(text));
+		assert_ptr_equal(strchr(parse(text), '\n'), strrchr(parse(text), '\n'));
+		assert_int_equal(options.policy, POLICY_DEFAULT);
+		assert_string_equal(options.policy_nodes, "");
+		assert_int_equal(options.stats, 1);
+	}
+	for (unsigned int i = 0; i < 130; i++)
+		strcat(list, ",7");
+	assert_non_null(strstr(parse(list), "bad value 'bind:0,7,7"));
+	assert_defaults();
+	list[strlen("policy:bind:") + 255] = '\0';
+	assert_string_equal(parse(list), "");
+	assert_int_equal(strlen(options.policy_nodes), 255);
 }
 
 static void mistakes_are_named(void **state)
@@ -122,6 +215,14 @@ static void mistakes_are_named(void **state)
 		 "bad size 'M' for reserve, it takes bytes, or a number and K, M or G"},
 		{"reserve:4096G",
 		 "bad size '4096G' for reserve, it takes bytes, or a number and K, M or G"},
+		{"nodes:1025", "bad number '1025' for nodes, it takes 0 to 1024"},
+		{"nodes:two", "bad number 'two' for nodes, it takes 0 to 1024"},
+		{"node:2", "unknown key 'node', the nearest is nodes"},
+		{"distanse:10", "unknown key 'distanse', the nearest is distance"},
+		{"distance:", "no text of 1 to 255 bytes '' for distance"},
+		{"node_size:", "no text of 1 to 255 bytes '' for node_size"},
+		{"policy", "no value for 'policy', write it as key:value"},
+		{"policies:local", "unknown key 'policies', the nearest is policy"},
 		{"purge_delay:18446744073709551617",
 		 "bad number '18446744073709551617' for purge_delay, it takes 0 to 4294967295"},
 		{"purge_delay:99999999999999999999999999",
@@ -177,7 +278,7 @@ static void long_texts_are_cut_off(void **state)
 /* Never reads beyond the end, never ends the program. */
 static void anything_can_be_parsed(void **state)
 {
-	static const char letters[] = "onerfgistapudly_:,019";
+	static const char letters[] = "onerfgistapudlyc_:,019-:,policy:bind:";
 	uint64_t seed = 4;
 	char text[40];
 
@@ -187,11 +288,14 @@ static void anything_can_be_parsed(void **state)
 
 		for (size_t i = 0; i < len; i++)
 			text[i] = letters[random_below(&seed, sizeof(letters) - 1)];
+		if (turn % 2 && len > 12)
+			memcpy(text, "policy:bind:", 12);
 		text[len] = '\0';
 		parse(text);
 		assert_true(options.on_error <= ON_ERROR_IGNORE);
 		assert_true(options.foreign <= FOREIGN_IGNORE);
 		assert_true(options.stats <= 1);
+		assert_true(options.policy <= POLICY_INTERLEAVE);
 	}
 }
 
@@ -210,6 +314,9 @@ int main(void)
 		cmocka_unit_test(defaults_are_as_documented),
 		cmocka_unit_test(every_word_is_taken),
 		cmocka_unit_test(pairs_are_separated_by_commas),
+		cmocka_unit_test(texts_are_kept),
+		cmocka_unit_test(policies_have_lists),
+		cmocka_unit_test(bad_policies_are_named),
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(after_a_mistake_it_goes_on),
 		cmocka_unit_test(long_texts_are_cut_off),
