@@ -14,12 +14,10 @@
 #include "report.h"
 #include "stats.h"
 
-static _Atomic int slab_mutex;
+_Atomic int slab_mutex;
 
 /* The same for all: threads keep their empty sheaves when a slot gets another cache. */
 #define USER_SHEAF 16
-
-static struct kmem_cache_node user_nodes[NR_USER_CACHES];
 
 /* Like caches, whose objects may lie among each other: SLUB's find_mergeable(). */
 static bool is_mergeable(const struct kmem_cache *s, const struct cache_args *args, size_t size)
@@ -102,7 +100,7 @@ static void slot_init(struct kmem_cache *s, uint32_t slot)
 				     slot * sizeof(struct kmem_cache_lists));
 	__builtin_memcpy(s->bottom, bottoms, sizeof(bottoms));
 	s->sheaf = USER_SHEAF;
-	s->node = &user_nodes[slot];
+	s->index = (uint16_t)(NR_KMALLOC_CACHES + slot);
 }
 
 /* What an object takes: with a constructor, the freelist's words stand behind it. */

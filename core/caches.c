@@ -8,8 +8,6 @@
  * One frame a slab: kfree() finds everything in the struct slab of the object's own frame. Of the largest
  * classes two objects fit; what is left behind them is never touched.
  */
-static struct kmem_cache_node kmalloc_nodes[NR_KMALLOC_CACHES];
-
 #define CACHE(i)                                                    \
 	[i] = {                                                     \
 		.bottom = SHEAF_BOTTOMS(SHEAF_SIZE(CLASS_SIZE(i))), \
@@ -23,7 +21,7 @@ static struct kmem_cache_node kmalloc_nodes[NR_KMALLOC_CACHES];
 		.nr_frames = 1,                                     \
 		.sheaf = SHEAF_SIZE(CLASS_SIZE(i)),                 \
 		.max_grade = SHEAF_MAX_GRADE(CLASS_SIZE(i)),        \
-		.node = &kmalloc_nodes[i],                          \
+		.index = i,                                         \
 		.refcount = 1,                                      \
 	}
 #define CACHES8(i)                                                                      \

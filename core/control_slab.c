@@ -5,7 +5,7 @@
 #include "control_attr.h"
 #include "control_snapshot.h"
 #include "counters.h"
-#include "node.h"
+#include "kmem_cache.h"
 #include "report.h"
 #include "stats.h"
 
@@ -125,11 +125,11 @@ STORE(cache_min_partial_store)
 
 SHOW(cache_defrag_ratio_show)
 {
-	uint32_t stay_local = atomic_load_explicit(&cache_knobs_of(target->cache)->stay_local,
-						   memory_order_relaxed);
+	uint32_t ratio = atomic_load_explicit(&cache_knobs_of(target->cache)->defrag_ratio,
+					      memory_order_relaxed);
 
 	(void)a;
-	out_number(out, 100 - stay_local);
+	out_number(out, ratio);
 	out_text(out, "\n");
 	return 0;
 }
@@ -144,7 +144,7 @@ STORE(cache_defrag_ratio_store)
 		return error;
 	if (ratio > 100)
 		return ERANGE;
-	atomic_store_explicit(&cache_knobs_of(target->cache)->stay_local, 100 - (uint32_t)ratio,
+	atomic_store_explicit(&cache_knobs_of(target->cache)->defrag_ratio, (uint32_t)ratio,
 			      memory_order_relaxed);
 	return 0;
 }
@@ -163,7 +163,7 @@ STORE(cache_shrink_store)
 	(void)a;
 	if (len == 0 || text[0] != '1')
 		return EINVAL;
-	shrink_node(get_node(target->cache));
+	cache_shrink(target->cache);
 	return 0;
 }
 

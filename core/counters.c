@@ -26,7 +26,7 @@ static uint32_t this_shard(void)
 void __cache_count(struct counters *all, const struct kmem_cache *s, enum cache_event event,
 		   uint64_t n)
 {
-	struct cache_counters *c = &all->shard[this_shard()][cache_slot_index(s)];
+	struct cache_counters *c = &all->shard[this_shard()][s->index];
 
 	atomic_fetch_add_explicit(&c->count[event], n, memory_order_relaxed);
 }
@@ -37,7 +37,7 @@ uint64_t cache_counted(const struct kmem_cache *s, enum cache_event event)
 	uint64_t n = 0;
 
 	for (uint32_t i = 0; all && i < NR_COUNTER_SHARDS; i++)
-		n += atomic_load_explicit(&all->shard[i][cache_slot_index(s)].count[event],
+		n += atomic_load_explicit(&all->shard[i][s->index].count[event],
 					  memory_order_relaxed);
 	return n;
 }
@@ -47,7 +47,7 @@ void cache_clear_count(const struct kmem_cache *s, enum cache_event event)
 	struct counters *all = atomic_load_explicit(&counters, memory_order_acquire);
 
 	for (uint32_t i = 0; all && i < NR_COUNTER_SHARDS; i++)
-		atomic_store_explicit(&all->shard[i][cache_slot_index(s)].count[event], 0,
+		atomic_store_explicit(&all->shard[i][s->index].count[event], 0,
 				      memory_order_relaxed);
 }
 
@@ -58,5 +58,5 @@ void cache_forget(const struct kmem_cache *s)
 	for (uint32_t i = 0; i < NR_CACHE_EVENTS; i++)
 		cache_clear_count(s, (enum cache_event)i);
 	atomic_store_explicit(&knobs->min_partial, 0, memory_order_relaxed);
-	atomic_store_explicit(&knobs->stay_local, 0, memory_order_relaxed);
+	atomic_store_explicit(&knobs->defrag_ratio, 0, memory_order_relaxed);
 }

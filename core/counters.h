@@ -30,12 +30,11 @@ enum cache_event {
 	ALLOC_FROM_PARTIAL,
 	ALLOC_SLAB,
 	FREE_SLAB,
-	/* Slabs taken from another node than was wanted. */
+	/* Refills that gave up the current slab, for it was of another node than was wanted. */
 	ALLOC_NODE_MISMATCH,
 	NR_CACHE_EVENTS,
 };
 
-#define NR_CACHES ((uint32_t)(NR_KMALLOC_CACHES + NR_USER_CACHES))
 #define NR_COUNTER_SHARDS 8U
 
 struct cache_counters {
@@ -51,22 +50,10 @@ extern _Atomic(struct counters *) counters __attribute__((visibility("hidden")))
 
 /* What can be set of a cache. Zero is how it is made. */
 struct cache_knobs {
-	_Atomic uint64_t min_partial; /* empty slabs that a node's list keeps */
-	_Atomic uint32_t stay_local;  /* per cent of refills that take no other node's slab */
+	_Atomic uint64_t min_partial;  /* empty slabs that a node's list keeps */
+	_Atomic uint32_t defrag_ratio; /* per cent of refills that may take another node's slab */
 };
 extern struct cache_knobs cache_knobs[NR_CACHES] __attribute__((visibility("hidden")));
-
-/* The cache's index among all, from what is the slot's own: of a destroyed cache as well. */
-static inline uint32_t cache_slot_index(const struct kmem_cache *s)
-{
-	size_t user = offsetof(struct thread, user_cpu);
-
-	if (s->cpu_offset >= user)
-		return NR_KMALLOC_CACHES +
-		       (uint32_t)((s->cpu_offset - user) / sizeof(struct kmem_cache_cpu));
-	return (uint32_t)((s->cpu_offset - offsetof(struct thread, cpu)) /
-			  sizeof(struct kmem_cache_cpu));
-}
 
 void __cache_count(struct counters *all, const struct kmem_cache *s, enum cache_event event,
 		   uint64_t n);
@@ -89,7 +76,7 @@ void cache_forget(const struct kmem_cache *s);
 
 static inline struct cache_knobs *cache_knobs_of(const struct kmem_cache *s)
 {
-	return &cache_knobs[cache_slot_index(s)];
+	return &cache_knobs[s->index];
 }
 
 #endif

@@ -1,63 +1,9 @@
 /*
- * Reserving address space, claiming and freeing frames. Layer: frame. See frame.h; what gives frames' memory or
- * address space away again is in frame_return.c and purge.c.
+ * Claiming and freeing frames. Layer: frame. See frame.h; where they come from is frame_reserve.c, what gives their
+ * memory or address space away again frame_return.c and purge.c.
  */
 #include "frame.h"
 #include "bitmap.h"
-
-#define MAX_HEAP_SECTIONS 4096U
-/*
- * A whole section at a time: claims go by address, and a piece that came later, further down in the same
- * section, would be used first, while what is touched already lies idle above it.
- */
-#define RESERVE_SIZE SECTION_SIZE
-/* Of RLIMIT_AS, so that the program's own mappings find room beside the heap. */
-#define RESERVE_LIMIT_SHARE 16
-
-static _Atomic(struct section *) heap_sections[MAX_HEAP_SECTIONS];
-static early_data struct {
-	_Atomic uint32_t nr_sections;
-	_Atomic size_t reserved;  /* bytes */
-	_Atomic uintptr_t lowest; /* hint: where the last reservation begins */
-} heap;
-
-void frame_forget_reserved(uintptr_t start, size_t size)
-{
-	/* The next piece comes here again, and not further down, in a section of its own. */
-	atomic_compare_exchange_strong_explicit(&heap.lowest, &start, start + size,
-						memory_order_relaxed, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&heap.reserved, size, memory_order_relaxed);
-}
-
-struct section *frame_section(uint32_t nr)
-{
-	uint32_t end = atomic_load_explicit(&heap.nr_sections, memory_order_acquire);
-
-	if (nr >= end || nr >= MAX_HEAP_SECTIONS)
-		return NULL;
-	return atomic_load_explicit(&heap_sections[nr], memory_order_acquire);
-}
-
-/*
- * Appends by a CAS on the first empty slot, and moves the count behind it. Whoever comes by counts what it
- * finds, so that a thread stopped in between hides nothing; a section is there once.
- */
-static bool section_list(struct section *sec)
-{
-	for (uint32_t nr = 0; nr < MAX_HEAP_SECTIONS; nr++) {
-		struct section *old = NULL;
-		uint32_t count = nr;
-		bool mine = atomic_compare_exchange_strong_explicit(
-			&heap_sections[nr], &old, sec, memory_order_release, memory_order_relaxed);
-
-		/* Release pairs with the acquire in frame_section(). */
-		atomic_compare_exchange_strong_explicit(&heap.nr_sections, &count, nr + 1,
-							memory_order_release, memory_order_relaxed);
-		if (mine || old == sec)
-			return true;
-	}
-	return false;
-}
 
 static inline uint32_t hint_get(const _Atomic uint32_t *hint)
 {
@@ -85,14 +31,27 @@ static void lower_run_hints(struct section *sec, uint32_t index)
 	hint_set(&sec->run_top, top);
 }
 
+/* What ends here may be the first frame of a full node that is free again: of one, no section has any. */
+static void end_full(struct section *sec)
+{
+	struct node *node = atomic_load_explicit(&sec->node, memory_order_relaxed);
+
+	/* Pairs with the fence in note_full(): one of the two sees what the other has stored. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (node && unlikely(atomic_load_explicit(&node->full, memory_order_relaxed)))
+		atomic_store_explicit(&node->full, false, memory_order_relaxed);
+}
+
 static noinline void lower_hints(struct section *sec, uint32_t index)
 {
 	uint32_t hint = hint_get(&sec->first_free);
+	bool lowered = false;
 
-	while (index < hint &&
-	       !atomic_compare_exchange_weak_explicit(&sec->first_free, &hint, index,
-						      memory_order_relaxed, memory_order_relaxed))
-		;
+	while (index < hint && !lowered)
+		lowered = atomic_compare_exchange_weak_explicit(
+			&sec->first_free, &hint, index, memory_order_relaxed, memory_order_relaxed);
+	if (lowered && numa_is_on())
+		end_full(sec);
 	if (hint_get(&sec->run_top))
 		lower_run_hints(sec, index);
 }
@@ -110,120 +69,6 @@ void section_release(struct section *sec, uint32_t index, uint32_t n)
 	top = hint_get(&sec->run_top);
 	if (index < hint_get(&sec->first_free) || (top && index < top + FRAME_RUN_MAX))
 		lower_hints(sec, index);
-}
-
-/* Makes the frames of [start, end) claimable, section by section. */
-static bool add_frames(uintptr_t start, uintptr_t end)
-{
-	for (uintptr_t next; start < end; start = next) {
-		struct section *sec = section_get(start);
-		uint32_t index = (start >> FRAME_SHIFT) & (SECTION_FRAMES - 1);
-		uint32_t n;
-
-		next = (start & ~(SECTION_SIZE - 1)) + SECTION_SIZE;
-		if (next > end)
-			next = end;
-		n = (uint32_t)((next - start) >> FRAME_SHIFT);
-		/* A piece smaller than a section is of an address space that is short. */
-		if (!sec || !section_list(sec) ||
-		    (next - start < SECTION_SIZE && !slab_maps_make(start, next))) {
-			os_unmap((void *)start, end - start);
-			return false;
-		}
-		atomic_fetch_add_explicit(&heap.reserved, next - start, memory_order_relaxed);
-		bitmap_set(sec->reserved, index, n);
-		section_release(sec, index, n);
-	}
-	return true;
-}
-
-size_t frame_reserved(void)
-{
-	return atomic_load_explicit(&heap.reserved, memory_order_relaxed);
-}
-
-static size_t reserve_size(void)
-{
-	size_t size = RESERVE_SIZE;
-	size_t limit = os_address_limit();
-
-	if (limit != SIZE_MAX && size > limit / RESERVE_LIMIT_SHARE)
-		size = limit / RESERVE_LIMIT_SHARE;
-	return size & ~(FRAME_SIZE - 1);
-}
-
-/* Where a reservation should end: below the last one, or for a first whole section, below that of this library. */
-static uintptr_t reserve_below(size_t size)
-{
-	uintptr_t lowest = atomic_load_explicit(&heap.lowest, memory_order_relaxed);
-
-	return lowest || size != SECTION_SIZE ? lowest : (uintptr_t)&heap & ~(SECTION_SIZE - 1);
-}
-
-/* Where frames were that were unmapped, and the maps of their slabs are still. 0: nowhere. */
-static uintptr_t reserve_again(uint32_t n)
-{
-	struct section *sec;
-
-	for_each_section(sec, nr) {
-		for (uint32_t i = 0; i < SECTION_FRAMES; i += MAPS_FRAMES) {
-			uint32_t end = i + MAPS_FRAMES, at;
-
-			if (!atomic_load_explicit(&sec->maps[i / MAPS_FRAMES],
-						  memory_order_relaxed))
-				continue;
-			at = bitmap_find_clear(sec->reserved, i, end, n, 1);
-			if (at < end &&
-			    os_reserve_at(frame_address(sec, at), (size_t)n << FRAME_SHIFT))
-				return (uintptr_t)frame_address(sec, at);
-		}
-	}
-	return 0;
-}
-
-/* Reserves `size` bytes, if possible right below the last piece, so that runs may span both. */
-static uintptr_t reserve_piece(size_t size)
-{
-	uintptr_t start = reserve_below(size) - size;
-	size_t align = size == SECTION_SIZE ? SECTION_SIZE : FRAME_SIZE, head;
-	uintptr_t again = size <= MAPS_FRAMES * FRAME_SIZE
-				  ? reserve_again((uint32_t)(size >> FRAME_SHIFT))
-				  : 0;
-	char *map;
-
-	if (again)
-		return again;
-	if (start < SIZE_MAX - size && start % align == 0 && os_reserve_at((void *)start, size))
-		return start;
-	map = os_reserve(size + align);
-	if (!map)
-		return 0;
-	start = round_up((uintptr_t)map, align);
-	head = start - (uintptr_t)map;
-	if (head)
-		os_unmap(map, head);
-	if (head < align)
-		os_unmap((void *)(start + size), align - head);
-	return start;
-}
-
-/* Adds address space in which n frames with that alignment fit, as much as the kernel gives. */
-static bool frame_reserve(uint32_t n, uint32_t align)
-{
-	size_t least = ((size_t)n + align - 1) << FRAME_SHIFT;
-	size_t size = reserve_size();
-	uintptr_t start;
-
-	if (size < least)
-		size = least;
-	while (!(start = reserve_piece(size))) {
-		if (size == least)
-			return false;
-		size = size / 2 > least ? (size / 2) & ~(FRAME_SIZE - 1) : least;
-	}
-	if (start - 1 < atomic_load_explicit(&heap.lowest, memory_order_relaxed) - 1)
-		atomic_store_explicit(&heap.lowest, start, memory_order_relaxed);
-	return add_frames(start, start + size);
 }
 
 /* Claimed frames of one word: have all of them been in use, and lately? */
@@ -342,11 +187,13 @@ static uint32_t section_hint(struct section *sec, uint32_t n)
 }
 
 /* `hints`: trust them. One that a stopped thread left too high costs a search without. */
-static void *heap_claim(const struct want *want, bool hints, bool *zeroed, bool *refused)
+static void *node_claim(struct node *node, const struct want *want, bool hints, bool *zeroed,
+			bool *refused)
 {
 	struct section *sec;
 
-	for_each_section(sec, nr) {
+	for_each_section_of(node, sec)
+	{
 		uint32_t from = hints ? section_hint(sec, want->room) : 0, index;
 
 		if (from >= SECTION_FRAMES)
@@ -364,12 +211,13 @@ static void *heap_claim(const struct want *want, bool hints, bool *zeroed, bool 
 }
 
 /* Where the kernel refuses to make more accessible: first fit among the frames that are. */
-static void *heap_claim_committed(const struct want *want, bool *zeroed)
+static void *node_claim_committed(struct node *node, const struct want *want, bool *zeroed)
 {
 	struct section *sec;
 	struct search seen = {0, 0};
 
-	for_each_section(sec, nr) {
+	for_each_section_of(node, sec)
+	{
 		for (uint32_t from = 0;; from += want->align) {
 			from = find_run(sec, from, want, &seen);
 			if (from >= SECTION_FRAMES)
@@ -383,47 +231,94 @@ static void *heap_claim_committed(const struct want *want, bool *zeroed)
 	return NULL;
 }
 
-static void *claim_or_reserve(const struct want *want, bool *zeroed)
+/* Of a limited node, for others have no end: not one frame was to be had. */
+static void note_full(struct node *node)
+{
+	struct section *sec;
+
+	atomic_store_explicit(&node->full, true, memory_order_relaxed);
+	/* Pairs with the fence in end_full(). */
+	atomic_thread_fence(memory_order_seq_cst);
+	for_each_section_of(node, sec)
+	{
+		if (hint_get(&sec->first_free) < SECTION_FRAMES)
+			atomic_store_explicit(&node->full, false, memory_order_relaxed);
+	}
+}
+
+static void *claim_or_reserve(struct node *node, const struct want *want, bool *zeroed)
 {
 	bool refused = false;
-	void *addr = heap_claim(want, true, zeroed, &refused);
+	void *addr = node_claim(node, want, true, zeroed, &refused);
 
 	if (!addr && !refused)
-		addr = heap_claim(want, false, zeroed, &refused);
-	while (!addr && !refused && frame_reserve(want->n, want->align))
-		addr = heap_claim(want, true, zeroed, &refused);
+		addr = node_claim(node, want, false, zeroed, &refused);
+	while (!addr && !refused && frame_reserve(node, want->n, want->align))
+		addr = node_claim(node, want, true, zeroed, &refused);
 	if (!addr && refused)
-		addr = heap_claim_committed(want, zeroed);
+		addr = node_claim_committed(node, want, zeroed);
+	if (!addr && want->room == 1 && atomic_load_explicit(&node->size, memory_order_relaxed))
+		note_full(node);
 	return addr;
 }
 
-void *frame_alloc_apart(uint32_t n, uint32_t area, bool *zeroed)
+/* As claim_or_reserve(), of the node or else of those that it falls back to. */
+static void *claim_near(struct node *first, const struct want *want, bool *zeroed)
+{
+	struct node_walk walk = {first, 0};
+	struct node *node;
+	void *addr = NULL;
+
+	while (!addr && (node = node_walk_next(&walk))) {
+		if (want->room == 1 && atomic_load_explicit(&node->full, memory_order_relaxed))
+			continue;
+		addr = claim_or_reserve(node, want, zeroed);
+		if (addr)
+			numa_count(first, node, want->n);
+	}
+	return addr;
+}
+
+void *frame_alloc_apart(struct node *node, uint32_t n, uint32_t area, bool *zeroed)
 {
 	struct want want = {n, 1, n, area % NR_AREAS * (SECTION_FRAMES / NR_AREAS)};
 	bool refused = false;
+	void *addr = n > FRAME_RUN_MAX ? NULL : node_claim(node, &want, true, zeroed, &refused);
 
-	return n > FRAME_RUN_MAX ? NULL : heap_claim(&want, true, zeroed, &refused);
+	if (addr)
+		numa_count(node, node, n);
+	return addr;
 }
 
-void *frame_alloc(uint32_t n, uint32_t align, bool *zeroed)
+void *frame_alloc_near(struct node *node, uint32_t n, uint32_t align, bool *zeroed)
 {
 	struct want want = {n, align, n, 0};
 	void *addr;
 
 	if (n > FRAME_RUN_MAX || align > FRAME_RUN_MAX)
 		return NULL;
-	addr = claim_or_reserve(&want, zeroed);
+	addr = claim_near(node, &want, zeroed);
 	if (!addr && frame_unreserve())
-		addr = claim_or_reserve(&want, zeroed);
+		addr = claim_near(node, &want, zeroed);
 	return addr;
 }
 
-void *frame_alloc_roomy(uint32_t n, uint32_t room, bool *zeroed)
+void *frame_alloc_on(struct node *node, uint32_t n, bool *zeroed)
+{
+	struct want want = {n, 1, n, 0};
+	void *addr = n > FRAME_RUN_MAX ? NULL : claim_or_reserve(node, &want, zeroed);
+
+	if (addr)
+		numa_count(node, node, n);
+	return addr;
+}
+
+void *frame_alloc_roomy(struct node *node, uint32_t n, uint32_t room, bool *zeroed)
 {
 	struct want want = {n, room, room, 0};
 	bool refused = false;
 
-	return room > FRAME_RUN_MAX ? NULL : heap_claim(&want, true, zeroed, &refused);
+	return room > FRAME_RUN_MAX ? NULL : node_claim(node, &want, true, zeroed, &refused);
 }
 
 void frame_free(void *addr, uint32_t n)

@@ -12,7 +12,7 @@
 #ifndef USLUB_FRAME_H
 #define USLUB_FRAME_H
 
-#include "map.h"
+#include "numa.h"
 
 /*
  * Free frames that a call takes into its hands at once, to commit, purge or unmap them: 4 MiB. So much is out
@@ -24,21 +24,28 @@
 #define FRAME_RUN_MAX 512U
 
 /*
- * Claims n frames in a row whose address is a multiple of `align` frames (a power of two). Sets *zeroed
- * where all of them read as zero. NULL: out of memory, or beyond FRAME_RUN_MAX.
+ * Claims n frames in a row whose address is a multiple of `align` frames (a power of two), of that node or else of the
+ * nearest that has them. Sets *zeroed where all of them read as zero. NULL: out of memory, or beyond FRAME_RUN_MAX.
  */
-void *frame_alloc(uint32_t n, uint32_t align, bool *zeroed);
+void *frame_alloc_near(struct node *node, uint32_t n, uint32_t align, bool *zeroed);
+/* The same, where the calling thread's memory is to come from. */
+static inline void *frame_alloc(uint32_t n, uint32_t align, bool *zeroed)
+{
+	return frame_alloc_near(numa_home(), n, align, zeroed);
+}
+/* Of that node and no other. */
+void *frame_alloc_on(struct node *node, uint32_t n, bool *zeroed);
 /*
  * The same in the area of that number of some section, or behind it: so far from other areas that their threads write
  * to other lines of the bitmaps. NULL: not to be had there.
  */
 #define NR_AREAS 32U
-void *frame_alloc_apart(uint32_t n, uint32_t area, bool *zeroed);
+void *frame_alloc_apart(struct node *node, uint32_t n, uint32_t area, bool *zeroed);
 /*
  * The same, where the rest of `room` frames (a power of two) is free behind them: nobody's, but the least
  * likely to be claimed. NULL: there is no such place; nothing is reserved for it.
  */
-void *frame_alloc_roomy(uint32_t n, uint32_t room, bool *zeroed);
+void *frame_alloc_roomy(struct node *node, uint32_t n, uint32_t room, bool *zeroed);
 /*
  * Claims n frames at a multiple of FRAME_SIZE, whatever is there, if they are free frames of ours that were in
  * use lately. False: they are not.
@@ -66,13 +73,24 @@ bool frame_is_ours(const void *addr);
 struct section *frame_section(uint32_t nr);
 #define for_each_section(sec, nr) for (uint32_t nr = 0; ((sec) = frame_section(nr)) != NULL; nr++)
 
+/* Those of a node. */
+#define for_each_section_of(node, sec)                                                     \
+	for ((sec) = atomic_load_explicit(&(node)->sections, memory_order_acquire); (sec); \
+	     (sec) = atomic_load_explicit(&(sec)->next, memory_order_acquire))
+
 /* Frees claimed frames of a section; frame_free() and purge.c end here. */
 void section_release(struct section *sec, uint32_t index, uint32_t n);
 
 /* Makes claimed frames accessible, and some of what follows them, to save system calls. */
 bool frame_commit(struct section *sec, uint32_t index, uint32_t n);
-/* That much address space, from `start` on, isn't the heap's any more. */
-void frame_forget_reserved(uintptr_t start, size_t size);
+/* That much of the node's address space, from `start` on, isn't the heap's any more. */
+void frame_forget_reserved(struct node *node, uintptr_t start, size_t size);
+/* Adds address space to the node in which n frames with that alignment fit. False: the kernel gives none. */
+bool frame_reserve(struct node *node, uint32_t n, uint32_t align);
+/* The same where it has none. */
+bool frame_reserve_first(struct node *node);
+/* Has the kernel take all further pages of the node's frames from where the node says. */
+void frame_bind(struct node *node);
 
 /* In its section. */
 static inline uint32_t frame_index(const void *addr)
@@ -93,5 +111,8 @@ static inline void *frame_address(struct section *sec, uint32_t index)
 uint64_t purge_poll(void);
 /* All of them, now. Returns the bytes given back. */
 size_t purge_all(void);
+/* Those of a piece, a quarter of a word, which begins at that frame. */
+#define PURGE_PIECE_FRAMES 16U
+size_t purge_piece(struct section *sec, uint32_t index);
 
 #endif

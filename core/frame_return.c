@@ -55,7 +55,8 @@ static bool unreserve_claimed(struct section *sec, uint32_t index, uint32_t n)
 
 	forget_frames(sec, index, n);
 	if (os_unmap((void *)start, size)) {
-		frame_forget_reserved(start, size);
+		frame_forget_reserved(atomic_load_explicit(&sec->node, memory_order_relaxed), start,
+				      size);
 		return true;
 	}
 	if (committed)

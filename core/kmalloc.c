@@ -39,7 +39,7 @@ static void *class_alloc(unsigned int i, size_t align)
 		}
 		cache_count(&kmalloc_caches[i], ALLOC_NESTED, 1);
 	}
-	return cache_alloc_shared(&kmalloc_caches[first]);
+	return cache_alloc_shared(&kmalloc_caches[first], numa_home());
 }
 
 /* With what empty slabs hold, if nothing else. */
@@ -151,6 +151,27 @@ void *kzalloc(size_t size)
 	return p;
 }
 
+struct node *kmalloc_find_node(int id)
+{
+	struct node *node = id >= 0 && numa_is_on() ? numa_node((uint32_t)id) : NULL;
+
+	return node && numa_is_slab_node(node) ? node : NULL;
+}
+
+void *kmalloc_node(size_t size, bool zero, struct node *node)
+{
+	bool zeroed = false;
+	void *p = size > KMALLOC_MAX_SIZE
+			  ? large_alloc_node(size, node, &zeroed)
+			  : cache_alloc_node(&kmalloc_caches[size_class(size)], node);
+
+	if (!p)
+		p = kmalloc(size);
+	if (p && zero && !zeroed)
+		__builtin_memset(p, 0, size);
+	return p;
+}
+
 /* The first frame's struct slab, for any address in an object; one of no kind where there is none. */
 static struct slab *object_slab(const void *p)
 {
@@ -195,6 +216,18 @@ bool kmalloc_owns(const void *p)
 	const struct slab *slab = object_slab(p);
 
 	return slab->kind != FRAME_NONE || frame_is_ours(p) || large_find(p);
+}
+
+int kmalloc_node_of(const void *p)
+{
+	const struct slab *slab = object_slab(p);
+
+	if (slab->kind != FRAME_MAPPED && !frame_is_ours(p)) {
+		slab = large_find(p);
+		if (!slab)
+			return -1;
+	}
+	return slab->kind == FRAME_MAPPED ? slab->node->id : node_of(p)->id;
 }
 
 struct kmem_cache *kmalloc_cache_of(const void *p)

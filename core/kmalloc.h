@@ -68,6 +68,10 @@ static inline void kfree(void *p)
 
 /* Zeroed. */
 void *kzalloc(size_t size);
+/* The node of that number, if slabs may be made of it; NULL: any will do. */
+struct node *kmalloc_find_node(int id);
+/* Of that node, where it has room; zeroed if `zero`. */
+void *kmalloc_node(size_t size, bool zero, struct node *node);
 /* Aligned to `align`, a power of two. */
 void *kmalloc_aligned(size_t size, size_t align);
 /* Resizes; the content stays. NULL: out of memory, or p is no object: nothing has changed. */
@@ -76,6 +80,8 @@ void *krealloc(void *p, size_t size);
 size_t ksize(const void *p);
 /* The cache of the slab that p points into; NULL: none. */
 struct kmem_cache *kmalloc_cache_of(const void *p);
+/* The number of the node that an address of ours was allocated on; below 0: it isn't ours. */
+int kmalloc_node_of(const void *p);
 /* Is the address in memory of uslub's heap, an object or not? */
 bool kmalloc_owns(const void *p);
 /* Gives back to the kernel all that nobody uses. Returns bytes. */

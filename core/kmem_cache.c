@@ -9,12 +9,29 @@
 #include "report.h"
 #include "reserve.h"
 
+/* On all nodes: one that comes online meanwhile has nothing to give. */
+static uint32_t shrink_nodes(struct kmem_cache *s)
+{
+	struct node *node;
+	uint32_t gone = 0;
+
+	for_each_node(node) gone += shrink_node(get_node(s, node));
+	return gone;
+}
+
+void cache_shrink_node(struct node *node)
+{
+	struct kmem_cache *s;
+
+	for_each_cache(s, i) shrink_node(get_node(s, node));
+}
+
 void cache_shrink_all(void)
 {
 	struct kmem_cache *s;
 
 	thread_flush_all(current_thread);
-	for_each_cache(s, i) shrink_node(get_node(s));
+	for_each_cache(s, i) shrink_nodes(s);
 }
 
 /* The sheaf is empty. With the lock free: some of it may take it. */
@@ -25,6 +42,7 @@ static void before_refill(struct thread *t)
 	thread_check_fork(t);
 	fork_watch_poll();
 	thread_check_destroyed(t);
+	thread_check_nodes(t);
 	thread_poll_idle(t, now);
 }
 
@@ -73,36 +91,54 @@ bool cache_try_alloc(struct thread *t, struct kmem_cache *s, struct local_hold *
 	return true;
 }
 
-uint32_t cache_shrink_shared(void)
+static uint32_t shrink_shared_on(struct node *node)
 {
 	struct kmem_cache *s;
 	uint32_t gone = 0;
 
 	for_each_cache(s, i)
 	{
-		if (s->flags & CACHE_SHARED && node_has_empty(get_node(s)))
-			gone += shrink_node(get_node(s));
+		if (s->flags & CACHE_SHARED && node_has_empty(get_node(s, node)))
+			gone += shrink_node(get_node(s, node));
 	}
 	return gone;
 }
 
-/* Of the reserve, else of the heap; what either lacks, empty slabs may hold. */
-static struct slab *shared_slab(struct kmem_cache *s)
+uint32_t cache_shrink_shared(void)
 {
-	struct slab *slab = get_partial(get_node(s), NO_OWNER);
+	struct node *node;
+	uint32_t gone = 0;
+
+	for_each_node(node) gone += shrink_shared_on(node);
+	return gone;
+}
+
+/* Of the reserve, else of the heap; what either lacks, empty slabs may hold. */
+static struct slab *shared_slab(struct kmem_cache *s, struct node *node)
+{
+	struct slab *slab = get_partial_near(s, node, NO_OWNER);
 
 	if (slab)
 		return slab;
 	if (s->flags & CACHE_SHARED && reserve_total() && !reserve_has(s->nr_frames))
 		cache_shrink_shared();
-	slab = new_slab(s, NO_OWNER);
+	slab = new_slab(s, NO_OWNER, node);
 	if (slab)
 		return slab;
 	cache_shrink_all();
-	return new_slab(s, NO_OWNER);
+	return new_slab(s, NO_OWNER, node);
 }
 
-void *cache_alloc_shared(struct kmem_cache *s)
+/* Of that node and no other. */
+static struct slab *shared_slab_on(struct kmem_cache *s, struct node *node)
+{
+	struct slab *slab = get_partial(get_node(s, node), NO_OWNER);
+
+	return slab ? slab : new_slab_on(s, NO_OWNER, node);
+}
+
+static void *alloc_shared(struct kmem_cache *s, struct node *node,
+			  struct slab *(*get)(struct kmem_cache *, struct node *))
 {
 	struct free_object *fo;
 	struct slab *slab;
@@ -111,14 +147,33 @@ void *cache_alloc_shared(struct kmem_cache *s)
 	cache_count(s, ALLOC_SLOWPATH, 1);
 	/* A full one may stand on the list, for a free whose note came after its collection: it leaves it now. */
 	do {
-		slab = shared_slab(s);
+		slab = get(s, node);
 		if (!slab)
 			return NULL;
 		n = __slab_take(slab, 1, s->bottom, &fo);
-		put_slab(get_node(s), slab);
+		put_slab(slab);
 	} while (!n);
 	fo->state.word = 0;
 	return free_object_start(s, fo);
+}
+
+void *cache_alloc_shared(struct kmem_cache *s, struct node *node)
+{
+	return alloc_shared(s, node, shared_slab);
+}
+
+/* The thread's sheaf first: where the node is its own, what it has there mostly is of it. */
+void *cache_alloc_node(struct kmem_cache *s, struct node *node)
+{
+	void *object = node == numa_home() ? cache_alloc(s) : NULL;
+
+	if (object && node_of(object) == node)
+		return object;
+	/* First this one back: a call that ends in between loses one object at most. */
+	if (object)
+		slab_free(slab_of(object), object);
+	object = alloc_shared(s, node, shared_slab_on);
+	return object ? object : cache_alloc(s);
 }
 
 void *cache_alloc(struct kmem_cache *s)
@@ -127,7 +182,8 @@ void *cache_alloc(struct kmem_cache *s)
 	struct local_hold hold;
 	void *object;
 
-	return t && cache_try_alloc(t, s, &hold, &object) ? object : cache_alloc_shared(s);
+	return t && cache_try_alloc(t, s, &hold, &object) ? object
+							  : cache_alloc_shared(s, numa_home());
 }
 
 /* The lock is held. */
@@ -151,7 +207,7 @@ void slab_free_full(struct thread *t, struct kmem_cache *s, struct free_object *
 static void free_nested(struct slab *slab, struct free_object *fo)
 {
 	/* Not from the slab later: once the object is pushed, the slab may be anybody's. */
-	struct kmem_cache_node *n = get_node(slab->cache);
+	struct kmem_cache_node *n = node_of_slab(slab);
 	struct free_group group = free_group_of(slab, fo);
 
 	fo->state.mark = FREE_MARK;
@@ -217,5 +273,5 @@ void slab_free(struct slab *slab, void *p)
 uint32_t cache_shrink(struct kmem_cache *s)
 {
 	thread_flush(current_thread, s);
-	return shrink_node(get_node(s));
+	return shrink_nodes(s);
 }

@@ -46,9 +46,11 @@ static inline bool __sheaf_push(struct kmem_cache_cpu *c, struct free_object *fo
 bool cache_try_alloc(struct thread *t, struct kmem_cache *s, struct local_hold *hold,
 		     void **object);
 /* The same without the thread: from a slab of the node's list, or a new one, which goes back there. */
-void *cache_alloc_shared(struct kmem_cache *s);
+void *cache_alloc_shared(struct kmem_cache *s, struct node *node);
 /* Either of the two. */
 void *cache_alloc(struct kmem_cache *s);
+/* Of that node; where it has no memory left, or is none of slab_nodes, as cache_alloc(). */
+void *cache_alloc_node(struct kmem_cache *s, struct node *node);
 
 /* Frees any pointer into a slab, and reports it where it isn't a live object. */
 void slab_free(struct slab *slab, void *p);
@@ -68,11 +70,16 @@ struct cache_args {
 #define CACHE_MAX_SIZE ((size_t)262144)
 #define CACHE_MAX_ALIGN ((size_t)4096)
 
+/* The control plane's: caches are created and destroyed, nodes come and go under it. */
+extern _Atomic int slab_mutex __attribute__((visibility("hidden")));
+
 /* NULL: all slots are taken. Takes slab_mutex, as cache_destroy() does. */
 struct kmem_cache *cache_create(const struct cache_args *args);
 void cache_destroy(struct kmem_cache *s);
 /* Gives back all slabs that this thread and the nodes hold empty, of all caches. */
 void cache_shrink_all(void);
+/* What the node holds empty, of all caches. */
+void cache_shrink_node(struct node *node);
 /* Gives back the empty slabs of the caches that no thread keeps anything of. Returns how many went. */
 uint32_t cache_shrink_shared(void);
 /* Gives back the empty slabs of the calling thread and of the node. Returns how many went. */

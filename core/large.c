@@ -1,44 +1,12 @@
 /*
- * Large objects. Layer: large; see large.h.
+ * Large objects: allocation and free. Layer: large; see large.h. Growing is in large_realloc.c.
  */
-#include "large.h"
-#include "frame.h"
+#include "large_parts.h"
 #include "reserve.h"
 #include "thread.h"
 
-/* From here on a growing object that must move gets its own mapping, which can grow without copying. */
-#define MOVE_PAGES_MIN ((size_t)1 << 20)
-/* From here on a copy to memory that was never touched costs more than moving the pages. */
-#define MOVE_FRESH_MIN ((size_t)4 << 20)
-/* A run that must move while growing gets room for so many times its size. */
-#define GROWTH_ROOM 16U
-
-/* Half of the addresses at most; the frame count of it, and of a quarter more, fits into 32 bits. */
-#define LARGE_MAX ((size_t)1 << 46)
-
 struct large_mapped large_mapped;
 struct large_account large_accounts[MAX_ACCOUNTS + 1];
-
-static uint32_t frames_of(size_t size)
-{
-	return (uint32_t)(round_up(size, FRAME_SIZE) >> FRAME_SHIFT);
-}
-
-static bool fits_run(size_t size, size_t align)
-{
-	return size <= FRAME_RUN_MAX * FRAME_SIZE && align <= FRAME_RUN_MAX * FRAME_SIZE;
-}
-
-static void slab_set_large(struct slab *slab, uint8_t kind, void *base, uint32_t n, size_t size)
-{
-	slab->base = (uintptr_t)base;
-	slab->nr_frames = n;
-	slab->size = size;
-	slab->cache = NULL;
-	slab->reserved = false;
-	slab->account = 0;
-	slab->kind = kind;
-}
 
 /*
  * What the thread freed last of each length, in the hope that it is free yet: no search, and memory that is in
@@ -60,6 +28,10 @@ static inline void *retake_run(size_t size)
 	t->freed_runs[n] = atomic_load_explicit(&slab->link, memory_order_relaxed);
 	if (unlikely(!frame_retake(base, n))) {
 		t->freed_runs[n] = 0;
+		return NULL;
+	}
+	if (unlikely(!numa_is_welcome_here(node_of(base)))) {
+		frame_free(base, n);
 		return NULL;
 	}
 	slab_set_large(slab, FRAME_RUN, base, n, size);
@@ -92,7 +64,7 @@ static uint32_t area_of(const struct thread *t, uint32_t n)
 	return n <= APART_MAX && has_record(t) ? frame_index(t) * 5 % (NR_AREAS - 1) : 0;
 }
 
-static void *run_alloc(size_t size, size_t align, bool *zeroed)
+static void *run_alloc(struct node *node, size_t size, size_t align, bool *zeroed)
 {
 	uint32_t n = frames_of(size);
 	uint32_t align_frames = align > FRAME_SIZE ? (uint32_t)(align >> FRAME_SHIFT) : 1;
@@ -100,16 +72,15 @@ static void *run_alloc(size_t size, size_t align, bool *zeroed)
 	void *base = NULL;
 
 	if (area && align_frames == 1)
-		base = frame_alloc_apart(n, area, zeroed);
+		base = frame_alloc_apart(node, n, area, zeroed);
 	if (!base)
-		base = frame_alloc(n, align_frames, zeroed);
+		base = frame_alloc_near(node, n, align_frames, zeroed);
 	if (base)
 		slab_set_large(virt_to_slab(base), FRAME_RUN, base, n, size);
 	return base;
 }
 
-/* `size` bytes of the kind that `map` makes, at a multiple of `align`, with its metadata. */
-static void *map_aligned(size_t size, size_t align, void *(*map)(size_t))
+void *map_aligned(size_t size, size_t align, void *(*map)(size_t))
 {
 	char *start, *base;
 
@@ -132,7 +103,7 @@ static void *map_aligned(size_t size, size_t align, void *(*map)(size_t))
 	return base;
 }
 
-static void mapped_count(size_t count, size_t bytes, size_t size)
+void mapped_count(struct node *node, size_t count, size_t bytes, size_t size)
 {
 	size_t longest = atomic_load_explicit(&large_mapped.longest, memory_order_relaxed);
 
@@ -142,37 +113,58 @@ static void mapped_count(size_t count, size_t bytes, size_t size)
 		;
 	atomic_fetch_add_explicit(&large_mapped.count, count, memory_order_relaxed);
 	atomic_fetch_add_explicit(&large_mapped.bytes, bytes, memory_order_relaxed);
+	atomic_fetch_add_explicit(&node->mapped, bytes, memory_order_relaxed);
 }
 
-static void *mapped_alloc(size_t size, size_t align, bool *zeroed)
+/* The first from `first` on that is large enough, if its size is limited. NULL: none is. */
+static struct node *roomy_node(struct node *first, size_t size)
+{
+	struct node_walk walk = {first, 0};
+	struct node *node;
+
+	while ((node = node_walk_next(&walk))) {
+		if (node_charge(node, &node->mapped, size)) {
+			/* mapped_count() does, when it is there. */
+			atomic_fetch_sub_explicit(&node->mapped, size, memory_order_relaxed);
+			break;
+		}
+	}
+	return node;
+}
+
+static void *mapped_alloc(struct node *node, size_t size, size_t align, bool *zeroed)
 {
 	uint32_t n = frames_of(size);
-	void *base = map_aligned(n * FRAME_SIZE, align, os_map);
+	void *base;
 
+	node = roomy_node(node, size);
+	base = node ? map_aligned(n * FRAME_SIZE, align, os_map) : NULL;
 	if (!base)
 		return NULL;
+	node_bind_mapping(node, base, n * FRAME_SIZE);
+	virt_to_slab(base)->node = node;
 	slab_set_large(virt_to_slab(base), FRAME_MAPPED, base, n, size);
-	mapped_count(1, size, size);
+	mapped_count(node, 1, size, size);
 	*zeroed = true;
 	return base;
 }
 
-static noinline void *large_alloc_slow(size_t size, size_t align, bool *zeroed)
+static noinline void *large_alloc_slow(struct node *node, size_t size, size_t align, bool *zeroed)
 {
 	void *base = NULL;
 
 	if (size >= LARGE_MAX || align >= LARGE_MAX)
 		return NULL;
 	if (fits_run(size, align))
-		base = run_alloc(size, align, zeroed);
+		base = run_alloc(node, size, align, zeroed);
 	if (base && !*zeroed)
 		return base;
 	/* What the program takes now, it may have given back elsewhere. */
 	purge_poll();
 	if (!base)
-		base = mapped_alloc(size, align, zeroed);
+		base = mapped_alloc(node, size, align, zeroed);
 	if (!base && size <= frame_reserved() && frame_unreserve())
-		base = mapped_alloc(size, align, zeroed);
+		base = mapped_alloc(node, size, align, zeroed);
 	return base;
 }
 
@@ -186,7 +178,15 @@ void *large_alloc(size_t size, size_t align, bool *zeroed)
 		if (likely(align == 1))
 			base = retake_run(size);
 	}
-	return likely(base) ? base : large_alloc_slow(size, align, zeroed);
+	return likely(base) ? base : large_alloc_slow(numa_home(), size, align, zeroed);
+}
+
+void *large_alloc_node(size_t size, struct node *node, bool *zeroed)
+{
+	*zeroed = false;
+	return size < LARGE_MAX ? large_alloc_slow(node, round_up(size ? size : 1, os_page_size()),
+						   1, zeroed)
+				: NULL;
 }
 
 /* Up to here it is cheaper to write zeros than to look where they are needed. */
@@ -230,14 +230,14 @@ static void account_count(uint8_t account, size_t objects, size_t bytes)
 	atomic_fetch_add_explicit(&large_accounts[account].bytes, bytes, memory_order_relaxed);
 }
 
-void *large_alloc_reserved(size_t size)
+void *large_alloc_reserved(size_t size, const struct node *node)
 {
 	void *base = NULL;
 	struct slab *slab;
 
 	size = size < LARGE_MAX ? round_up(size, os_page_size()) : LARGE_MAX;
 	if (fits_run(size, 1))
-		base = reserve_alloc(frames_of(size));
+		base = reserve_alloc(frames_of(size), node);
 	if (!base)
 		return NULL;
 	slab = virt_to_slab(base);
@@ -255,8 +255,7 @@ void large_charge(void *object, uint8_t account)
 	account_count(account, 1, slab->size);
 }
 
-/* Where the kernel can't split its mapping: the address space is lost, the memory is not. */
-static void unmap_or_purge(void *addr, size_t size)
+void unmap_or_purge(void *addr, size_t size)
 {
 	if (!os_unmap(addr, size))
 		os_purge(addr, size);
@@ -268,7 +267,7 @@ static noinline void free_reserved_or_mapped(struct slab *slab, void *base, uint
 		reserve_free(base, n);
 		return;
 	}
-	mapped_count(-(size_t)1, -slab->size, 0);
+	mapped_count(slab->node, -(size_t)1, -slab->size, 0);
 	unmap_or_purge(base, n * FRAME_SIZE);
 }
 
@@ -294,164 +293,6 @@ void large_poll(void)
 
 	if (!has_record(t) || t->large_frees++ % 8 == 0)
 		purge_poll();
-}
-
-static bool run_resize(struct slab *slab, size_t size)
-{
-	uint32_t n, old = slab->nr_frames;
-
-	if (!fits_run(size, 1))
-		return false;
-	n = frames_of(size);
-	if (n > old && !frame_extend((void *)slab->base, old, n - old))
-		return false;
-	slab->nr_frames = n;
-	slab->size = size;
-	if (n < old)
-		frame_free((void *)(slab->base + n * FRAME_SIZE), old - n);
-	return true;
-}
-
-/* Within the mapping nothing is done, unless half of it is to be had back. */
-static bool mapped_resize(struct slab *slab, size_t size)
-{
-	uint32_t n = frames_of(size), old = slab->nr_frames;
-
-	if (n > old || n < old / 2) {
-		if (!os_resize((void *)slab->base, old * FRAME_SIZE, n * FRAME_SIZE))
-			return false;
-		slab->nr_frames = n;
-	}
-	mapped_count(0, size - slab->size, size);
-	slab->size = size;
-	return true;
-}
-
-/*
- * Moves n frames' worth of mapping. Some kernels unmap the target before they fail; somebody else's may be
- * there by then: it is unmapped only while it says that it is ours.
- */
-static bool move_onto(struct slab *slab, void *to, uint32_t n)
-{
-	void *from = (void *)slab->base;
-	uint8_t kind = slab->kind;
-
-	*(void *volatile *)to = to;
-	slab->kind = FRAME_NONE;
-	if (kind == FRAME_RUN ? frame_move_out(from, slab->nr_frames, to, n * FRAME_SIZE)
-			      : os_move(from, slab->nr_frames * FRAME_SIZE, to, n * FRAME_SIZE))
-		return true;
-	slab->kind = kind;
-	if (os_is_readable(to) && *(void *volatile *)to == to)
-		unmap_or_purge(to, n * FRAME_SIZE);
-	return false;
-}
-
-/* Takes the pages along to n frames of address space of their own. NULL: nothing has changed. */
-static void *move_to_mapping(struct slab *slab, size_t size, uint32_t n)
-{
-	void *to = map_aligned(n * FRAME_SIZE, FRAME_SIZE, os_map);
-	/* Not from the slab later: once the pages have moved, its frame may be somebody else's. */
-	size_t count = slab->kind == FRAME_RUN, old = count ? 0 : slab->size;
-
-	if (!to || !move_onto(slab, to, n))
-		return NULL;
-	mapped_count(count, size - old, size);
-	slab_set_large(virt_to_slab(to), FRAME_MAPPED, to, n, size);
-	return to;
-}
-
-/* With room to grow by another quarter: untouched pages cost nothing, and a system call saved does. */
-static void *move_pages(struct slab *slab, size_t size)
-{
-	void *to = move_to_mapping(slab, size, frames_of(size + size / 4));
-
-	return to ? to : move_to_mapping(slab, size, frames_of(size));
-}
-
-static void *copy_to(struct slab *slab, void *to, size_t size)
-{
-	__builtin_memcpy(to, (void *)slab->base, slab->size < size ? slab->size : size);
-	large_free(slab);
-	return to;
-}
-
-static void *move_by_copy(struct slab *slab, size_t size)
-{
-	bool zeroed;
-	void *to = large_alloc(size, 1, &zeroed);
-
-	/* A smaller one fits where it is. */
-	if (!to)
-		return size <= slab->size ? (void *)slab->base : NULL;
-	return copy_to(slab, to, size);
-}
-
-/* The largest power of two up to n. */
-static uint32_t power_below(uint32_t n)
-{
-	return 1U << (31 - __builtin_clz(n));
-}
-
-/* A run where it can grow on in place, if there is such a place. */
-static void *roomy_alloc(size_t size, bool *zeroed)
-{
-	uint32_t n = frames_of(size);
-	void *base = NULL;
-
-	for (uint32_t factor = GROWTH_ROOM; !base && factor > 1; factor /= 4) {
-		uint32_t room = n < FRAME_RUN_MAX / factor ? n * factor : FRAME_RUN_MAX;
-
-		base = frame_alloc_roomy(n, power_below(room), zeroed);
-	}
-	if (base)
-		slab_set_large(virt_to_slab(base), FRAME_RUN, base, n, size);
-	return base;
-}
-
-/*
- * The copies are few, for each finds room to grow. Where one would have to touch fresh memory, pages are moved
- * instead if there are many.
- */
-static void *copy_to_room(struct slab *slab, size_t size)
-{
-	bool zeroed;
-	void *to = fits_run(size, 1) ? roomy_alloc(size, &zeroed) : NULL;
-
-	if (!to)
-		return NULL;
-	if (zeroed && slab->size >= MOVE_FRESH_MIN) {
-		large_free(virt_to_slab(to));
-		return NULL;
-	}
-	return copy_to(slab, to, size);
-}
-
-static void *grow_elsewhere(struct slab *slab, size_t size)
-{
-	void *to = slab->kind == FRAME_RUN ? copy_to_room(slab, size) : NULL;
-
-	if (!to && size >= MOVE_PAGES_MIN && slab->size >= MOVE_PAGES_MIN / 4)
-		to = move_pages(slab, size);
-	return to;
-}
-
-void *large_realloc(struct slab *slab, size_t size)
-{
-	void *to = NULL;
-
-	if (size >= LARGE_MAX)
-		return NULL;
-	size = round_up(size, os_page_size());
-	/* Counted, or the reserve's: nobody else may get its frames, and its size does not change. */
-	if (slab->account || slab->reserved)
-		return size <= slab->size && size > slab->size / 2 ? (void *)slab->base
-								   : move_by_copy(slab, size);
-	if (slab->kind == FRAME_RUN ? run_resize(slab, size) : mapped_resize(slab, size))
-		return (void *)slab->base;
-	if (size > slab->size)
-		to = grow_elsewhere(slab, size);
-	return to ? to : move_by_copy(slab, size);
 }
 
 /* Does a large object that starts in this frame hold the address? */

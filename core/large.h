@@ -17,10 +17,12 @@ static inline bool is_large(const struct slab *slab)
 
 /* `align`: a power of two. Sets *zeroed where the object reads as zero. NULL: out of memory. */
 void *large_alloc(size_t size, size_t align, bool *zeroed);
+/* Of that node if it has room, else of the nearest that has. */
+void *large_alloc_node(size_t size, struct node *node, bool *zeroed);
 /* Makes the first `size` bytes of an object that is nobody's yet read as zero. */
 void large_clear(void *p, size_t size);
-/* From the reserve; NULL where it has no room. */
-void *large_alloc_reserved(size_t size);
+/* From the reserve, of that node if it has room there; NULL where it has none. */
+void *large_alloc_reserved(size_t size, const struct node *node);
 /* Counts an object on an account until it is freed. */
 void large_charge(void *object, uint8_t account);
 /* What is in use on each account. */

@@ -12,18 +12,21 @@ void list_partial(struct kmem_cache_node *n, struct slab *slab)
 	atomic_fetch_add_explicit(&n->nr_partial, 1, memory_order_relaxed);
 }
 
-/* As many as the control files ask for: none, where nobody did. */
+/* As many as the control files ask for: none, where nobody did, or where the node has left. */
 static bool should_keep_empty(struct kmem_cache_node *n, const struct slab *slab)
 {
 	uint64_t most = atomic_load_explicit(&cache_knobs_of(slab->cache)->min_partial,
 					     memory_order_relaxed);
 	int32_t nr_partial = atomic_load_explicit(&n->nr_partial, memory_order_relaxed);
 
-	return unlikely(most != 0) && nr_partial >= 0 && (uint64_t)nr_partial < most;
+	return unlikely(most != 0) && nr_partial >= 0 && (uint64_t)nr_partial < most &&
+	       numa_is_slab_node(slab_node(slab));
 }
 
-void put_slab(struct kmem_cache_node *n, struct slab *slab)
+void put_slab(struct slab *slab)
 {
+	struct kmem_cache_node *n = node_of_slab(slab);
+
 	if (slab_is_full(slab) && __slab_release_full(slab))
 		return;
 	__slab_collect(slab);
@@ -54,6 +57,52 @@ struct slab *get_partial(struct kmem_cache_node *n, struct thread *owner)
 	struct slab *slab = pop_partial(n, active, owner);
 
 	return slab ? slab : pop_partial(n, !active, owner);
+}
+
+/* What a node has in partial slabs beyond that is for others to take. */
+#define MANY_PARTIAL 5
+
+static bool may_take_from(struct kmem_cache *s, struct node *node, struct node *home)
+{
+	int32_t nr_partial =
+		atomic_load_explicit(&get_node(s, node)->nr_partial, memory_order_relaxed);
+
+	return nr_partial > MANY_PARTIAL ||
+	       (nr_partial > 0 && atomic_load_explicit(&home->full, memory_order_relaxed));
+}
+
+/* In so many of a hundred cases as the control files say: none, where nobody did. */
+static bool should_look_elsewhere(const struct kmem_cache *s, const struct node *home)
+{
+	static _Atomic uint32_t looks;
+	uint32_t ratio =
+		atomic_load_explicit(&cache_knobs_of(s)->defrag_ratio, memory_order_relaxed);
+
+	if (atomic_load_explicit(&home->full, memory_order_relaxed))
+		return true;
+	return ratio && atomic_fetch_add_explicit(&looks, 37, memory_order_relaxed) % 100 < ratio;
+}
+
+static struct slab *get_any_partial(struct kmem_cache *s, struct node *home, struct thread *owner)
+{
+	struct node_walk walk = {home, 1};
+	struct slab *slab = NULL;
+	struct node *node;
+
+	while (!slab && (node = node_walk_next(&walk))) {
+		if (node != home && may_take_from(s, node, home))
+			slab = get_partial(get_node(s, node), owner);
+	}
+	return slab;
+}
+
+struct slab *get_partial_near(struct kmem_cache *s, struct node *home, struct thread *owner)
+{
+	struct slab *slab = get_partial(get_node(s, home), owner);
+
+	if (!slab && numa_is_on() && should_look_elsewhere(s, home))
+		slab = get_any_partial(s, home, owner);
+	return slab;
 }
 
 /* So seldom that the walk over the list costs each slab that became empty a few steps. */

@@ -7,22 +7,33 @@
 #ifndef USLUB_NODE_H
 #define USLUB_NODE_H
 
-#include "types.h"
+#include "slab.h"
 
-static inline struct kmem_cache_node *get_node(const struct kmem_cache *s)
+static inline struct kmem_cache_node *get_node(const struct kmem_cache *s, struct node *node)
 {
-	return s->node;
+	return &node->caches[s->index];
+}
+
+/* The one whose list the slab goes onto. */
+static inline struct kmem_cache_node *node_of_slab(const struct slab *slab)
+{
+	return get_node(slab->cache, slab_node(slab));
 }
 
 /*
  * Gives up a slab that the caller owns: to nobody where it is full, to the frames where it is empty and
- * the node has enough, onto the node's list otherwise.
+ * the node has enough, onto its node's list otherwise.
  */
-void put_slab(struct kmem_cache_node *n, struct slab *slab);
+void put_slab(struct slab *slab);
 /* Puts a slab that is PARTIAL already onto the list. */
 void list_partial(struct kmem_cache_node *n, struct slab *slab);
 /* Takes a slab from the list for `owner`; NULL: none. */
 struct slab *get_partial(struct kmem_cache_node *n, struct thread *owner);
+/*
+ * The same for who has `home` for its node. Another's is taken where that one has many, now and then, and where home has
+ * nothing left: SLUB's get_any_partial().
+ */
+struct slab *get_partial_near(struct kmem_cache *s, struct node *home, struct thread *owner);
 /* A slab on the list has become empty: discards such when they are a good part of the list. */
 void note_empty(struct kmem_cache_node *n);
 /* Discards the empty ones of the list. Returns how many went. */

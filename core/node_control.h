@@ -9,8 +9,7 @@
 #ifndef USLUB_NODE_CONTROL_H
 #define USLUB_NODE_CONTROL_H
 
-#include "id_set.h"
-#include "types.h"
+#include "hotplug.h"
 
 enum node_set {
 	NODES_POSSIBLE, /* those that have a directory */
@@ -18,18 +17,6 @@ enum node_set {
 	NODES_HAS_MEMORY,
 	NODES_HAS_NORMAL_MEMORY,
 	NODES_HAS_CPU,
-};
-
-enum node_state { NODE_OFFLINE, NODE_ONLINE, NODE_GOING_OFFLINE };
-
-/* What came of a request, each with its errno in control_node.c. */
-enum node_result {
-	NODE_DONE,
-	NODE_SAME,    /* it is in that state already */
-	NODE_VETOED,  /* what the caches need on it is not to be had */
-	NODE_LAST,    /* no other node is online */
-	NODE_UNKNOWN, /* the number is beyond what is possible */
-	NODE_EXISTS,
 };
 
 struct node_info {
@@ -48,6 +35,10 @@ void node_control_cpus(uint32_t node, struct id_set *cpus);
 enum node_result node_control_online(uint32_t node);
 enum node_result node_control_offline(uint32_t node);
 enum node_result node_control_probe(uint32_t node, uint64_t size);
+
+enum policy_mode node_control_policy(struct id_set *nodes);
+/* False: it names a node that isn't possible. */
+bool node_control_set_policy(enum policy_mode mode, const struct id_set *nodes);
 
 /* The node that an address of the heap lies on. */
 uint32_t node_control_of(const void *addr);

@@ -20,6 +20,15 @@ static struct account {
 	_Atomic uint32_t ready;
 } accounts[MAX_ACCOUNTS + 1];
 
+/* Their pages are there from now on. */
+static void touch_nodes(struct kmem_cache *s)
+{
+	struct node *node;
+
+	for_each_node(node)
+		atomic_store_explicit(&get_node(s, node)->nr_empty, 0, memory_order_relaxed);
+}
+
 static bool cache_of_size(struct account *a, unsigned int i)
 {
 	struct text name = {0};
@@ -33,8 +42,7 @@ static bool cache_of_size(struct account *a, unsigned int i)
 	a->caches[i] = cache_create(&args);
 	if (!a->caches[i])
 		return false;
-	/* Its page is there from now on. */
-	atomic_store_explicit(&get_node(a->caches[i])->nr_empty, 0, memory_order_relaxed);
+	touch_nodes(a->caches[i]);
 	return true;
 }
 
@@ -123,30 +131,35 @@ void account_read(uint32_t account, size_t *objects, size_t *bytes)
 }
 
 /* Of the reserve, else of the heap. */
-static void *large_nolock(size_t size, uint32_t account, bool *zeroed)
+static void *large_nolock(size_t size, uint32_t account, struct node *node, bool *zeroed)
 {
-	void *p = large_alloc_reserved(size);
+	void *p = large_alloc_reserved(size, node);
 
 	if (!p && reserve_total() && cache_shrink_shared())
-		p = large_alloc_reserved(size);
+		p = large_alloc_reserved(size, node);
 	if (!p)
-		p = large_alloc(size, 1, zeroed);
+		p = large_alloc_node(size, node, zeroed);
 	if (p && account)
 		large_charge(p, (uint8_t)account);
 	return p;
 }
 
-void *kmalloc_nolock(size_t size, uint32_t account, bool zero)
+void *kmalloc_nolock(size_t size, uint32_t account, bool zero, struct node *node)
 {
 	bool zeroed = false;
 	void *p;
 
-	if (!account && !account_exists(0))
+	if (!account && !account_exists(0)) {
+		if (node)
+			return kmalloc_node(size, zero, node);
 		return zero ? kzalloc(size) : kmalloc(size);
+	}
+	if (!node)
+		node = numa_home();
 	if (size > KMALLOC_MAX_SIZE)
-		p = large_nolock(size, account, &zeroed);
+		p = large_nolock(size, account, node, &zeroed);
 	else
-		p = cache_alloc_shared(accounts[account].caches[size_class(size) / 2]);
+		p = cache_alloc_shared(accounts[account].caches[size_class(size) / 2], node);
 	if (p && zero && !zeroed)
 		__builtin_memset(p, 0, size);
 	return p;

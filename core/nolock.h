@@ -29,8 +29,8 @@ bool account_exists(uint32_t account);
 /* What is in use on it: objects, and their bytes as their caches count them. */
 void account_read(uint32_t account, size_t *objects, size_t *bytes);
 
-/* `account`: 0: none. NULL: out of memory. */
-void *kmalloc_nolock(size_t size, uint32_t account, bool zero);
+/* `account`: 0: none. `node`: the one wanted; NULL: none is. NULL: out of memory. */
+void *kmalloc_nolock(size_t size, uint32_t account, bool zero, struct node *node);
 /* Frees any object, to its slab. */
 void kfree_nolock(void *p);
 

@@ -18,8 +18,7 @@
 #define LEAST_AT_ONCE ((size_t)1 << 20)
 #define MOST_AT_ONCE ((size_t)8 << 20)
 
-/* A piece is of so many frames, a quarter of a word. */
-#define PIECE_FRAMES 16U
+#define PIECE_FRAMES PURGE_PIECE_FRAMES
 #define SECTION_PIECES (SECTION_FRAMES / PIECE_FRAMES)
 #define NO_PIECE UINT64_MAX
 
@@ -77,6 +76,13 @@ size_t purge_all(void)
 			bytes += purge_frames(sec, w, idle_frames(sec, w));
 	}
 	return bytes;
+}
+
+size_t purge_piece(struct section *sec, uint32_t index)
+{
+	uint32_t w = index / 64;
+
+	return purge_frames(sec, w, idle_frames(sec, w) & bitmap_mask(w, index, PIECE_FRAMES));
 }
 
 /* The first frame from that one on that is free and may be resident; SECTION_FRAMES: none. */

@@ -38,10 +38,10 @@ static void make_resident(char *base, uint32_t frames)
 		touch_metadata(base + i * FRAME_SIZE);
 }
 
-static bool add_piece(uint32_t frames)
+static bool add_piece(uint32_t frames, struct node *node)
 {
 	bool zeroed;
-	char *base = frame_alloc(frames, 1, &zeroed);
+	char *base = frame_alloc_near(node, frames, 1, &zeroed);
 
 	if (!base)
 		return false;
@@ -53,15 +53,37 @@ static bool add_piece(uint32_t frames)
 	return true;
 }
 
+/* The nodes have their share of it in turn. */
+static struct node *next_node(struct node_walk *walk)
+{
+	struct node *node = node_walk_next(walk);
+
+	if (node)
+		return node;
+	walk->at = 0;
+	return node_walk_next(walk);
+}
+
+static uint32_t piece_frames(size_t want)
+{
+	struct node_walk walk = {numa_home(), 0};
+	size_t nodes = 0;
+
+	while (node_walk_next(&walk))
+		nodes++;
+	want = (want + nodes - 1) / nodes;
+	return want < FRAME_RUN_MAX ? (uint32_t)want : FRAME_RUN_MAX;
+}
+
 size_t reserve_init(size_t bytes)
 {
 	size_t want = (bytes + FRAME_SIZE - 1) >> FRAME_SHIFT, got = 0;
-	uint32_t n = FRAME_RUN_MAX;
+	uint32_t n = piece_frames(want);
 
-	while (got < want && nr_pieces < MAX_PIECES && n) {
+	for (struct node_walk walk = {numa_home(), 0}; got < want && nr_pieces < MAX_PIECES && n;) {
 		if (n > want - got)
 			n = (uint32_t)(want - got);
-		if (add_piece(n))
+		if (add_piece(n, next_node(&walk)))
 			got += n;
 		else
 			n /= 2;
@@ -81,15 +103,24 @@ static void *piece_alloc(struct piece *piece, uint32_t n)
 	return (void *)(piece->base + ((uintptr_t)at << FRAME_SHIFT));
 }
 
-void *reserve_alloc(uint32_t n)
+static void *pieces_alloc(uint32_t n, const struct node *node, bool is)
 {
 	for (uint32_t i = 0; i < nr_pieces; i++) {
-		void *addr = n <= pieces[i].frames ? piece_alloc(&pieces[i], n) : NULL;
+		void *addr = NULL;
 
+		if (n <= pieces[i].frames && (node_of((void *)pieces[i].base) == node) == is)
+			addr = piece_alloc(&pieces[i], n);
 		if (addr)
 			return addr;
 	}
 	return NULL;
+}
+
+void *reserve_alloc(uint32_t n, const struct node *node)
+{
+	void *addr = pieces_alloc(n, node, true);
+
+	return addr ? addr : pieces_alloc(n, node, false);
 }
 
 void reserve_free(void *addr, uint32_t n)

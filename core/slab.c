@@ -81,15 +81,6 @@ static void slab_set_tails(struct slab *slab, uint8_t kind)
 	}
 }
 
-static void *slab_frames(const struct kmem_cache *s, bool *reserved)
-{
-	void *base = s->flags & CACHE_SHARED ? reserve_alloc(s->nr_frames) : NULL;
-	bool zeroed;
-
-	*reserved = base != NULL;
-	return base ? base : frame_alloc(s->nr_frames, 1, &zeroed);
-}
-
 static void free_slab_frames(uintptr_t base, uint32_t n, bool reserved)
 {
 	if (reserved)
@@ -128,10 +119,9 @@ static noinline struct slab *slab_make(struct kmem_cache *s, uintptr_t base, str
 	return slab;
 }
 
-struct slab *new_slab(struct kmem_cache *s, struct thread *owner)
+/* NULL where the frames are: so is what this returns. */
+static struct slab *make_of(struct kmem_cache *s, struct thread *owner, void *base, bool reserved)
 {
-	bool reserved;
-	void *base = slab_frames(s, &reserved);
 	uint64_t *bits;
 
 	if (!base)
@@ -145,6 +135,23 @@ struct slab *new_slab(struct kmem_cache *s, struct thread *owner)
 	__atomic_store_n(&virt_to_slab(base)->bits, bits, __ATOMIC_RELAXED);
 	virt_to_slab(base)->reserved = reserved;
 	return slab_make(s, (uintptr_t)base, owner);
+}
+
+struct slab *new_slab(struct kmem_cache *s, struct thread *owner, struct node *node)
+{
+	void *base = s->flags & CACHE_SHARED ? reserve_alloc(s->nr_frames, node) : NULL;
+	bool reserved = base != NULL, zeroed;
+
+	if (!base)
+		base = frame_alloc_near(node, s->nr_frames, 1, &zeroed);
+	return make_of(s, owner, base, reserved);
+}
+
+struct slab *new_slab_on(struct kmem_cache *s, struct thread *owner, struct node *node)
+{
+	bool zeroed;
+
+	return make_of(s, owner, frame_alloc_on(node, s->nr_frames, &zeroed), false);
 }
 
 void discard_slab(struct slab *slab)

@@ -16,7 +16,7 @@
 #ifndef USLUB_SLAB_H
 #define USLUB_SLAB_H
 
-#include "map.h"
+#include "numa.h"
 
 /*
  * Is `offset` the start of an object that has been carved? For offset = i * size + r with 0 <= r < size,
@@ -103,11 +103,22 @@ static inline bool slab_is_of(const struct slab *slab, const struct thread *t)
 	return slab_shared(slab, memory_order_relaxed).owner == frame_number((uintptr_t)t);
 }
 
+/* The node that its frames are of. */
+static inline struct node *slab_node(const struct slab *slab)
+{
+	return node_of((void *)slab->base);
+}
+
 /* Stands in kmem_cache_cpu->slab where there is none. */
 extern struct slab slab_none __attribute__((visibility("hidden")));
 
-/* Frames made into a slab of s: OWNED, by `owner`, nothing carved. NULL: out of memory. */
-struct slab *new_slab(struct kmem_cache *s, struct thread *owner);
+/*
+ * Frames made into a slab of s: OWNED, by `owner`, nothing carved; of that node, or of the nearest that has some. NULL:
+ * out of memory.
+ */
+struct slab *new_slab(struct kmem_cache *s, struct thread *owner, struct node *node);
+/* Of that node and no other. */
+struct slab *new_slab_on(struct kmem_cache *s, struct thread *owner, struct node *node);
 /* Gives back a slab that the caller owns and in which no object is in use. */
 void discard_slab(struct slab *slab);
 

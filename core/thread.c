@@ -211,6 +211,16 @@ void thread_check_destroyed(struct thread *t)
 	}
 }
 
+void thread_check_nodes(struct thread *t)
+{
+	uint32_t left = atomic_load_explicit(&numa_nr_left, memory_order_acquire);
+
+	if (likely(t->left_seen == left))
+		return;
+	t->left_seen = left;
+	thread_flush_all(t);
+}
+
 /* Another thread may be changing its sheaf: then the answer is one of the past, or 0. */
 racy_reader static uint32_t sheaf_length(struct thread *t, const struct kmem_cache *s)
 {

@@ -48,6 +48,9 @@ void thread_check_fork(struct thread *t);
 /* Flushes the caches that were destroyed since the thread last looked. */
 void thread_check_destroyed(struct thread *t);
 
+/* Flushes all caches where a node has left since the thread last looked. */
+void thread_check_nodes(struct thread *t);
+
 /* Now and then: flushes the caches that the thread has not used for a while. `now`: os_clock_ms(). */
 void thread_poll_idle(struct thread *t, uint64_t now);
 

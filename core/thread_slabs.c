@@ -88,7 +88,7 @@ static void __add_partial(struct thread *t, struct kmem_cache *s, struct slab *s
 	if (owns_too_much(t)) {
 		slab = l->partial->prev;
 		__del_partial(t, s, slab);
-		put_slab(get_node(s), slab);
+		put_slab(slab);
 	}
 }
 
@@ -116,7 +116,7 @@ static void __add_full(struct thread *t, struct kmem_cache *s, struct slab *slab
 		return;
 	}
 	__del_full(t, s, slab);
-	put_slab(get_node(s), slab);
+	put_slab(slab);
 }
 
 static struct slab *__scan_full(struct thread *t, struct kmem_cache *s)
@@ -133,22 +133,45 @@ static struct slab *__scan_full(struct thread *t, struct kmem_cache *s)
 	return NULL;
 }
 
-static struct slab *__next_slab(struct thread *t, struct kmem_cache *s)
+/* One of those that the thread has. NULL: none. */
+static struct slab *__own_slab(struct thread *t, struct kmem_cache *s)
 {
 	struct slab *slab = thread_lists(t, s)->partial;
 
-	if (slab) {
-		__del_partial(t, s, slab);
-		return slab;
-	}
-	slab = __scan_full(t, s);
-	if (slab)
-		return slab;
-	slab = get_partial(get_node(s), t);
 	if (!slab)
-		return new_slab(s, t);
+		return __scan_full(t, s);
+	__del_partial(t, s, slab);
+	return slab;
+}
+
+static struct slab *__next_slab(struct thread *t, struct kmem_cache *s, struct node *home)
+{
+	struct slab *slab;
+
+	/* What is of another node than it should be goes there, for who is on it. */
+	while ((slab = __own_slab(t, s))) {
+		if (numa_is_welcome(slab_node(slab), home))
+			return slab;
+		put_slab(slab);
+	}
+	slab = get_partial_near(s, home, t);
+	if (!slab)
+		return new_slab(s, t, home);
 	cache_count(s, ALLOC_FROM_PARTIAL, 1);
 	return slab;
+}
+
+/* The thread has been moved to another node, or its node has left, or the policy has changed. */
+static void __leave_other_node(struct thread *t, struct kmem_cache *s, struct node *home)
+{
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+	struct slab *slab = c->slab;
+
+	if (slab == &slab_none || numa_is_welcome(slab_node(slab), home))
+		return;
+	cache_count(s, ALLOC_NODE_MISMATCH, 1);
+	c->slab = &slab_none;
+	put_slab(slab);
 }
 
 /* Do the objects say what room is left? */
@@ -206,6 +229,7 @@ static bool __refill_from(struct thread *t, struct kmem_cache *s, struct slab *s
 bool __thread_refill(struct thread *t, struct kmem_cache *s)
 {
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+	struct node *home = numa_home();
 
 	assert(local_lock_is_locked(t, c));
 	cache_count(s, ALLOC_SLOWPATH, 1);
@@ -216,6 +240,8 @@ bool __thread_refill(struct thread *t, struct kmem_cache *s)
 	c->freelist = &sheaf_shut;
 	c->swings |= SWING_BEGUN;
 	barrier();
+	if (numa_is_on())
+		__leave_other_node(t, s, home);
 	for (;;) {
 		struct slab *slab = c->slab;
 
@@ -225,7 +251,7 @@ bool __thread_refill(struct thread *t, struct kmem_cache *s)
 			c->slab = &slab_none;
 			__add_full(t, s, slab);
 		}
-		slab = __next_slab(t, s);
+		slab = __next_slab(t, s, home);
 		if (!slab)
 			break;
 		c->slab = slab;
@@ -339,18 +365,25 @@ static void __put_remote(struct thread *t, struct kmem_cache *s, struct slab *sl
 	union slab_shared before = slab_shared(slab, memory_order_acquire);
 	struct free_group group;
 	struct free_object *rest = __announce(t, s, slab, &group);
+	/* Not from the slab later: once the objects are free, it may be anybody's. */
+	struct node *node = slab_node(slab);
+	struct kmem_cache_node *n = get_node(s, node);
+	/* What is far away is of more use to who is near it. */
+	struct thread *adopter = !numa_is_on() || node == numa_local() ? t : NO_OWNER;
 	enum free_result result;
 
 	thread_lists(t, s)->flushing = rest;
 	barrier();
 	slab_set_remote(slab, &group);
-	result = slab_note_remote(slab, group.word, before, t);
+	result = slab_note_remote(slab, group.word, before, adopter);
 	thread_end_sending(t, s);
 	if (result == FREE_ADOPTED) {
 		__slab_collect(slab);
 		__add_partial(t, s, slab);
+	} else if (result == FREE_LISTED) {
+		list_partial(n, slab);
 	} else if (result == FREE_EMPTIED) {
-		note_empty(get_node(s));
+		note_empty(n);
 	}
 }
 
@@ -451,14 +484,14 @@ void __thread_flush(struct thread *t, struct kmem_cache *s)
 	slab = c->slab;
 	c->slab = &slab_none;
 	if (slab != &slab_none)
-		put_slab(get_node(s), slab);
+		put_slab(slab);
 	while ((slab = l->partial)) {
 		__del_partial(t, s, slab);
-		put_slab(get_node(s), slab);
+		put_slab(slab);
 	}
 	while ((slab = l->full)) {
 		__del_full(t, s, slab);
-		put_slab(get_node(s), slab);
+		put_slab(slab);
 	}
 	__give_nothing(t, s);
 }

@@ -76,6 +76,7 @@
 
 struct thread;
 struct kmem_cache;
+struct node;
 
 /* The second word of a free object; 0 in an object just allocated. */
 union free_state {
@@ -149,6 +150,8 @@ struct slab {
 	bool reserved;	  /* holder's; the frames are the reserve's */
 	size_t size;	  /* large object: usable bytes; its holder's, as realloc's are */
 	uint8_t account;  /* holder's; large object: see nolock.h; 0: none */
+	struct node *
+		node; /* holder's; large object with a mapping of its own: where its pages are from */
 } __attribute__((aligned(128)));
 static_assert(sizeof(struct slab) == 128, "virt_to_slab() shifts by it");
 static_assert(offsetof(struct slab, next) == 64, "frees must not share the owner's line");
@@ -185,6 +188,8 @@ struct section {
 	_Atomic uint32_t run_top;	  /* hint: none of run_from is above */
 	_Atomic uint32_t first_free;	  /* hint: no free frame lies below */
 	uintptr_t base;			  /* const */
+	_Atomic(struct node *) node;	  /* CAS from NULL, then const; whose frames these are */
+	_Atomic(struct section *) next;	  /* CAS from NULL, then const; of the node's */
 	/* CAS from NULL, then const */
 	_Atomic(struct slab_maps *) maps[SECTION_FRAMES / MAPS_FRAMES];
 	_Atomic uint64_t committed[SECTION_WORDS]; /* readable and writable; holder clears */
@@ -219,17 +224,17 @@ struct kmem_cache {
 	uint32_t objects; /* const; in a slab */
 	uint64_t inverse; /* const; see slab_object_ok() */
 	uint64_t residue; /* const; size * inverse mod 2^64 */
-	uint16_t cpu_offset;	      /* const; of kmem_cache_cpu in struct thread */
-	uint16_t lists_offset;	      /* const; of kmem_cache_lists in struct thread */
-	uint16_t nr_frames;	      /* const; of a slab */
-	uint16_t sheaf;		      /* const; objects that a thread's sheaf holds in grade 0 */
-	uint8_t max_grade;	      /* const; of sheaves */
-	struct kmem_cache_node *node; /* const */
-	void (*ctor)(void *);	      /* const; NULL where none */
-	char name[32];		      /* const; "": kmalloc-SIZE */
-	uint32_t flags;		      /* const; of creation: CACHE_* */
-	_Atomic uint32_t refcount;    /* slab_mutex; aliases share the cache; 0: destroyed */
-	_Atomic uint32_t nr_slabs;    /* of user caches, whose slot is free again at 0 */
+	uint16_t cpu_offset;	   /* const; of kmem_cache_cpu in struct thread */
+	uint16_t lists_offset;	   /* const; of kmem_cache_lists in struct thread */
+	uint16_t nr_frames;	   /* const; of a slab */
+	uint16_t sheaf;		   /* const; objects that a thread's sheaf holds in grade 0 */
+	uint8_t max_grade;	   /* const; of sheaves */
+	uint16_t index;		   /* const; among all caches */
+	void (*ctor)(void *);	   /* const; NULL where none */
+	char name[32];		   /* const; "": kmalloc-SIZE */
+	uint32_t flags;		   /* const; of creation: CACHE_* */
+	_Atomic uint32_t refcount; /* slab_mutex; aliases share the cache; 0: destroyed */
+	_Atomic uint32_t nr_slabs; /* of user caches, whose slot is free again at 0 */
 } cacheline_aligned;
 static_assert(offsetof(struct kmem_cache, nr_slabs) >= 64, "free() reads the first line");
 
@@ -275,6 +280,7 @@ struct kmem_cache_lists {
 #define NR_SIZE_CLASSES 72
 #define NR_KMALLOC_CACHES (NR_SIZE_CLASSES + 1)
 #define NR_USER_CACHES 900
+#define NR_CACHES ((uint32_t)(NR_KMALLOC_CACHES + NR_USER_CACHES))
 /* Accounts that objects can be counted on, beside none. */
 #define MAX_ACCOUNTS 16U
 
@@ -311,6 +317,8 @@ struct thread {
 	uint32_t idle_next;	 /* owner; index of the cache that is looked at next */
 	uint64_t idle_due;	 /* owner; ms; when all caches are looked at again */
 	uint32_t large_frees;	 /* owner; how many */
+	uint32_t
+		left_seen; /* owner; nodes that went offline, as counted, whose slabs it has given up */
 	struct sending sending;
 
 	struct kmem_cache_cpu cpu[NR_KMALLOC_CACHES] cacheline_aligned;

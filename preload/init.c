@@ -7,6 +7,7 @@
 #include "preload.h"
 
 #include "core/control.h"
+#include "core/hotplug.h"
 #include "core/kmalloc.h"
 #include "core/nolock.h"
 #include "core/options.h"
@@ -66,6 +67,7 @@ __attribute__((constructor)) static void uslub_init(void)
 		options_parse(text);
 	if (options.stats)
 		stats_init();
+	nodes_init();
 	if (options.reserve_kib && !nolock_init((size_t)options.reserve_kib << 10))
 		options_note("reserve: not all of it could be set aside");
 	/* While there are keys: a program may take them all. */

@@ -32,9 +32,10 @@ EXPORT void kmem_cache_destroy(struct kmem_cache *s)
 		cache_destroy(s);
 }
 
-static void *alloc(struct kmem_cache *s, unsigned int flags)
+static void *alloc(struct kmem_cache *s, unsigned int flags, int node)
 {
-	void *object = cache_alloc(s);
+	struct node *wanted = kmalloc_find_node(node);
+	void *object = wanted ? cache_alloc_node(s, wanted) : cache_alloc(s);
 
 	if (object && flags & USLUB_ZERO && !s->ctor)
 		__builtin_memset(object, 0, s->object_size);
@@ -43,7 +44,24 @@ static void *alloc(struct kmem_cache *s, unsigned int flags)
 
 EXPORT void *kmem_cache_alloc(struct kmem_cache *s, unsigned int flags)
 {
-	return or_enomem(alloc(s, flags));
+	return or_enomem(alloc(s, flags, USLUB_NO_NODE));
+}
+
+EXPORT void *kmem_cache_alloc_node(struct kmem_cache *s, unsigned int flags, int node)
+{
+	return or_enomem(alloc(s, flags, node));
+}
+
+EXPORT void *uslub_malloc_node(size_t size, int node)
+{
+	struct node *wanted = kmalloc_find_node(node);
+
+	return or_enomem(wanted ? kmalloc_node(size, false, wanted) : kmalloc(size));
+}
+
+EXPORT int uslub_node_of(const void *p)
+{
+	return kmalloc_node_of(p);
 }
 
 EXPORT void kmem_cache_free(struct kmem_cache *s, void *object)
@@ -70,7 +88,7 @@ EXPORT size_t kmem_cache_alloc_bulk(struct kmem_cache *s, unsigned int flags, si
 				    void **objects)
 {
 	for (size_t i = 0; i < n; i++) {
-		objects[i] = alloc(s, flags);
+		objects[i] = alloc(s, flags, USLUB_NO_NODE);
 		if (!objects[i]) {
 			kmem_cache_free_bulk(s, i, objects);
 			or_enomem(NULL);

@@ -4,6 +4,7 @@
  */
 #include "preload.h"
 
+#include "core/kmalloc.h"
 #include "core/nolock.h"
 #include "include/uslub/nolock.h"
 
@@ -16,12 +17,12 @@ EXPORT void *uslub_malloc_nolock(size_t size, unsigned int flags, int node)
 {
 	unsigned int account = flags >> ACCOUNT_SHIFT;
 
-	(void)node; /* one node: a wanted one is it, or falls back to it */
 	if (flags & ~KNOWN_FLAGS || (account && !account_exists(account))) {
 		errno = EINVAL;
 		return NULL;
 	}
-	return or_enomem(kmalloc_nolock(size, account, flags & USLUB_ZERO));
+	return or_enomem(
+		kmalloc_nolock(size, account, flags & USLUB_ZERO, kmalloc_find_node(node)));
 }
 
 EXPORT void uslub_free_nolock(void *p)

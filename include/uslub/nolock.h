@@ -29,13 +29,10 @@ extern "C" {
 /* Flags, beside USLUB_ZERO. The object is counted on the account of that number. (__GFP_ACCOUNT) */
 #define USLUB_ACCOUNT(account) ((unsigned int)(account) << 8)
 
-/* Any node: what is nearest has memory. (NUMA_NO_NODE) */
-#define USLUB_NO_NODE (-1)
-
 /*
  * At least `size` bytes, aligned to 16; a size of 0 counts as 1. `flags`: USLUB_ZERO, USLUB_ACCOUNT(n), or
- * both, or 0. `node`: the NUMA node that the memory should be of; a node that does not exist, or is not
- * online, means any. On a machine with one node all are.
+ * both, or 0. `node`: the NUMA node that the memory should be of, as for uslub_malloc_node(); of a
+ * reserve each node has its share.
  *
  * Returns NULL with errno ENOMEM where memory is out, never because something is busy; with errno EINVAL for
  * a flag or an account that there isn't. Leaves errno alone otherwise. The object may be freed by free(),

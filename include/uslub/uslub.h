@@ -51,6 +51,24 @@ void kmem_cache_destroy(struct kmem_cache *s);
 void *kmem_cache_alloc(struct kmem_cache *s, unsigned int flags);
 
 /*
+ * The same of a certain node: its number, as in /sys/devices/system/node or in USLUB=nodes:N. Where that node has no
+ * memory left, the nearest that has serves; a node that there isn't, or that is not online, means any, as does
+ * USLUB_NO_NODE: the node that the calling thread runs on, or that the policy says. docs/nodes.md has the model.
+ * Context: any. (kmem_cache_alloc_node, NUMA_NO_NODE)
+ */
+#define USLUB_NO_NODE (-1)
+void *kmem_cache_alloc_node(struct kmem_cache *s, unsigned int flags, int node);
+
+/* malloc() of a certain node, as above. NULL with errno ENOMEM. free() takes it. Context: any. (kmalloc_node) */
+void *uslub_malloc_node(size_t size, int node);
+
+/*
+ * The number of the node that the object was allocated on; 0 on a machine with one node, and -1 where p is in no memory
+ * of uslub's. Its pages are elsewhere while the node is offline. Context: any. (page_to_nid of virt_to_page)
+ */
+int uslub_node_of(const void *p);
+
+/*
  * Frees an object of that cache; NULL is ignored. An object of another cache is reported and left alone.
  * free() does as well. Leaves errno alone. Context: any. (kmem_cache_free)
  */

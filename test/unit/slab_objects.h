@@ -27,7 +27,7 @@ static inline bool is_end(const struct slab *slab, const struct free_object *fo)
 
 static inline struct slab *make_slab(size_t size)
 {
-	struct slab *slab = new_slab(cache(size), NO_OWNER);
+	struct slab *slab = new_slab(cache(size), NO_OWNER, &first_node);
 
 	assert_non_null(slab);
 	return slab;

@@ -188,7 +188,8 @@ static void short_holes_are_found(void **state)
 static void runs_with_room_stand_apart(void **state)
 {
 	bool zeroed;
-	char *a = frame_alloc_roomy(2, 32, &zeroed), *b = frame_alloc_roomy(3, 32, &zeroed);
+	char *a = frame_alloc_roomy(&first_node, 2, 32, &zeroed),
+	     *b = frame_alloc_roomy(&first_node, 3, 32, &zeroed);
 
 	(void)state;
 	assert_true(a && b);
@@ -198,7 +199,7 @@ static void runs_with_room_stand_apart(void **state)
 	assert_true(is_used(a, 2) && is_free(a + 2 * FRAME_SIZE, 30));
 	assert_true(is_used(b, 3) && is_free(b + 3 * FRAME_SIZE, 29));
 	assert_true(frame_extend(a, 2, 30) && frame_extend(b, 3, 29));
-	assert_null(frame_alloc_roomy(1, 2 * FRAME_RUN_MAX, &zeroed));
+	assert_null(frame_alloc_roomy(&first_node, 1, 2 * FRAME_RUN_MAX, &zeroed));
 	frame_free(a, 32);
 	frame_free(b, 32);
 }
@@ -212,15 +213,15 @@ static void areas_lie_apart(void **state)
 
 	(void)state;
 	first = (char *)section_find((uintptr_t)low)->base;
-	a = frame_alloc_apart(3, 5, &zeroed);
-	b = frame_alloc_apart(3, 6, &zeroed);
+	a = frame_alloc_apart(&first_node, 3, 5, &zeroed);
+	b = frame_alloc_apart(&first_node, 3, 6, &zeroed);
 	assert_true(a && b);
 	assert_true(a >= first + (size_t)5 * size * FRAME_SIZE);
 	assert_true(b >= first + (size_t)6 * size * FRAME_SIZE && b != a);
 	assert_int_equal(size % (64 * 8), 0);
 	frame_free(low, 3);
 	assert_ptr_equal(alloc(3, 1), low);
-	assert_null(frame_alloc_apart(FRAME_RUN_MAX + 1, 5, &zeroed));
+	assert_null(frame_alloc_apart(&first_node, FRAME_RUN_MAX + 1, 5, &zeroed));
 	frame_free(low, 3);
 	frame_free(a, 3);
 	frame_free(b, 3);

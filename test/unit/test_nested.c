@@ -130,14 +130,14 @@ static void a_nested_free_lists_a_full_slab(void **state)
 		objects[i] = kmalloc(32768);
 	while (state_of(objects[full]) != SLAB_FULL)
 		assert_true(++full < NR_BIG);
-	listed = get_node(s)->nr_partial;
+	listed = get_node(s, &first_node)->nr_partial;
 	hold_lock(s);
 	kfree(objects[full]);
 	assert_int_equal(state_of(objects[full]), SLAB_PARTIAL);
-	assert_int_equal(get_node(s)->nr_partial, listed + 1);
+	assert_int_equal(get_node(s, &first_node)->nr_partial, listed + 1);
 	assert_ptr_equal(slab_of(objects[full + 1]), slab_of(objects[full]));
 	kfree(objects[full + 1]);
-	assert_int_equal(get_node(s)->nr_partial, listed + 1);
+	assert_int_equal(get_node(s, &first_node)->nr_partial, listed + 1);
 	/* All the rest, so that many of the listed become empty there. */
 	for (unsigned int i = 0; i < NR_BIG; i++) {
 		if (i != full && i != full + 1)
@@ -146,7 +146,7 @@ static void a_nested_free_lists_a_full_slab(void **state)
 	drop_lock(s);
 	assert_int_equal(objects_in_use(s), 0);
 	thread_flush(current_thread, s);
-	shrink_node(get_node(s));
+	shrink_node(get_node(s, &first_node));
 	assert_int_equal(slabs_of(s), 0);
 }
 
@@ -351,7 +351,7 @@ static void signal_handlers_allocate_and_free(void **state)
 static void a_full_slab_on_the_nodes_list_is_passed_over(void **state)
 {
 	struct kmem_cache *s = kmalloc_cache(8192);
-	struct slab *slab = new_slab(s, NO_OWNER);
+	struct slab *slab = new_slab(s, NO_OWNER, &first_node);
 	struct free_object *list;
 	void *p;
 
@@ -360,8 +360,8 @@ static void a_full_slab_on_the_nodes_list_is_passed_over(void **state)
 	while (slab_take(slab, 1, &list))
 		;
 	atomic_store(&slab->remote, 1);
-	put_slab(get_node(s), slab);
-	p = cache_alloc_shared(s);
+	put_slab(slab);
+	p = cache_alloc_shared(s, &first_node);
 	assert_non_null(p);
 	assert_ptr_not_equal(slab_of(p), slab);
 	kfree(p);

@@ -7,16 +7,17 @@
 #include "core/node.h"
 #include "core/options.h"
 
-static struct kmem_cache_node node;
-/* A copy with a node of its own, so that nothing but these tests is on its list. */
+/* A copy with an index of its own, so that nothing but these tests is on its list. */
+#define INDEX (NR_CACHES - 1)
+static struct kmem_cache_node *const node = &first_node.caches[INDEX];
 static struct kmem_cache s;
 
 static int make_cache(void **state)
 {
 	(void)state;
 	s = kmalloc_caches[size_class(2048)];
-	node = (struct kmem_cache_node){0};
-	s.node = &node;
+	*node = (struct kmem_cache_node){0};
+	s.index = INDEX;
 	atomic_store(&s.nr_slabs, 0);
 	return 0;
 }
@@ -27,12 +28,12 @@ static int drop_all(void **state)
 	struct slab *slab;
 
 	(void)state;
-	while ((slab = get_partial(&node, NO_OWNER))) {
+	while ((slab = get_partial(node, NO_OWNER))) {
 		__slab_collect(slab);
 		slab->inuse = 0;
 		discard_slab(slab);
 	}
-	return s.nr_slabs != 0 || node.nr_partial != 0;
+	return s.nr_slabs != 0 || node->nr_partial != 0;
 }
 
 static enum slab_state state_of(struct slab *slab)
@@ -43,7 +44,7 @@ static enum slab_state state_of(struct slab *slab)
 /* A slab with so many objects in use, which are returned linked. */
 static struct slab *slab_with(uint32_t inuse, struct free_object **list)
 {
-	struct slab *slab = new_slab(&s, NO_OWNER);
+	struct slab *slab = new_slab(&s, NO_OWNER, &first_node);
 	struct free_object *fo;
 
 	must(slab);
@@ -71,20 +72,20 @@ static void partial_slabs_are_listed(void **state)
 	struct slab *a = slab_with(1, &list), *b = slab_with(2, &list);
 
 	(void)state;
-	assert_ptr_equal(get_node(&s), &node);
-	assert_null(get_partial(&node, NO_OWNER));
-	put_slab(&node, a);
-	put_slab(&node, b);
+	assert_ptr_equal(get_node(&s, &first_node), node);
+	assert_null(get_partial(node, NO_OWNER));
+	put_slab(a);
+	put_slab(b);
 	assert_int_equal(state_of(a), SLAB_PARTIAL);
 	assert_int_equal(slab_shared(a, memory_order_relaxed).owner, 0);
-	assert_int_equal(node.nr_partial, 2);
-	assert_ptr_equal(get_partial(&node, NO_OWNER), b);
+	assert_int_equal(node->nr_partial, 2);
+	assert_ptr_equal(get_partial(node, NO_OWNER), b);
 	assert_int_equal(state_of(b), SLAB_OWNED);
-	assert_ptr_equal(get_partial(&node, NO_OWNER), a);
-	assert_null(get_partial(&node, NO_OWNER));
-	assert_int_equal(node.nr_partial, 0);
-	put_slab(&node, a);
-	put_slab(&node, b);
+	assert_ptr_equal(get_partial(node, NO_OWNER), a);
+	assert_null(get_partial(node, NO_OWNER));
+	assert_int_equal(node->nr_partial, 0);
+	put_slab(a);
+	put_slab(b);
 }
 
 static void full_slabs_are_nobodys(void **state)
@@ -93,14 +94,14 @@ static void full_slabs_are_nobodys(void **state)
 	struct slab *slab = slab_with(s.objects, &list);
 
 	(void)state;
-	put_slab(&node, slab);
+	put_slab(slab);
 	assert_int_equal(state_of(slab), SLAB_FULL);
 	assert_int_equal(slab_shared(slab, memory_order_relaxed).owner, 0);
-	assert_null(get_partial(&node, NO_OWNER));
+	assert_null(get_partial(node, NO_OWNER));
 	/* The first free brings it back. */
 	assert_int_equal(free_one(slab, &list), FREE_LISTED);
-	list_partial(&node, slab);
-	assert_int_equal(node.nr_partial, 1);
+	list_partial(node, slab);
+	assert_int_equal(node->nr_partial, 1);
 }
 
 static void full_slabs_with_remote_frees_are_partial(void **state)
@@ -110,11 +111,11 @@ static void full_slabs_with_remote_frees_are_partial(void **state)
 
 	(void)state;
 	assert_int_equal(free_one(slab, &list), FREE_PUSHED);
-	put_slab(&node, slab);
+	put_slab(slab);
 	assert_int_equal(state_of(slab), SLAB_PARTIAL);
 	assert_int_equal(slab->inuse, s.objects - 1);
-	assert_ptr_equal(get_partial(&node, NO_OWNER), slab);
-	put_slab(&node, slab);
+	assert_ptr_equal(get_partial(node, NO_OWNER), slab);
+	put_slab(slab);
 }
 
 static void empty_slabs_go(void **state)
@@ -123,16 +124,16 @@ static void empty_slabs_go(void **state)
 	struct slab *slab = slab_with(0, &list), *used = slab_with(1, &list);
 
 	(void)state;
-	put_slab(&node, used);
-	put_slab(&node, slab);
+	put_slab(used);
+	put_slab(slab);
 	assert_int_equal(state_of(slab), SLAB_FREE);
 	assert_int_equal(s.nr_slabs, 1);
 	/* Its last object came back as another's free. */
 	slab = slab_with(1, &list);
 	assert_int_equal(free_one(slab, &list), FREE_PUSHED);
-	put_slab(&node, slab);
+	put_slab(slab);
 	assert_int_equal(state_of(slab), SLAB_FREE);
-	assert_int_equal(node.nr_partial, 1);
+	assert_int_equal(node->nr_partial, 1);
 }
 
 /* All its objects come back while it is on the list. */
@@ -150,17 +151,17 @@ static void shrinking_discards_what_is_empty(void **state)
 	(void)state;
 	for (unsigned int i = 0; i < 6; i++) {
 		slabs[i] = slab_with(3, i % 2 ? &keep : &list);
-		put_slab(&node, slabs[i]);
+		put_slab(slabs[i]);
 		if (i % 2 == 0)
 			empty_all(slabs[i], list);
 	}
-	assert_int_equal(shrink_node(&node), 3);
-	assert_int_equal(node.nr_partial, 3);
+	assert_int_equal(shrink_node(node), 3);
+	assert_int_equal(node->nr_partial, 3);
 	assert_int_equal(s.nr_slabs, 3);
 	for (unsigned int i = 0; i < 6; i++)
 		assert_int_equal(state_of(slabs[i]), i % 2 ? SLAB_PARTIAL : SLAB_FREE);
-	assert_int_equal(shrink_node(&node), 0);
-	assert_int_equal(node.nr_partial, 3);
+	assert_int_equal(shrink_node(node), 0);
+	assert_int_equal(node->nr_partial, 3);
 }
 
 static void enough_empty_ones_shrink_by_themselves(void **state)
@@ -171,12 +172,12 @@ static void enough_empty_ones_shrink_by_themselves(void **state)
 	(void)state;
 	for (uint32_t i = 1; i <= 8; i++) {
 		slab = slab_with(1, &list);
-		put_slab(&node, slab);
+		put_slab(slab);
 		empty_all(slab, list);
-		note_empty(&node);
+		note_empty(node);
 		assert_int_equal(s.nr_slabs, i < 8 ? i : 0);
 	}
-	assert_int_equal(node.nr_empty, 0);
+	assert_int_equal(node->nr_empty, 0);
 }
 
 /* Where the list is long, eight of it are not worth a walk. */
@@ -188,17 +189,17 @@ static void a_long_list_waits_for_a_quarter(void **state)
 	(void)state;
 	for (unsigned int i = 0; i < 64; i++) {
 		slabs[i] = slab_with(1, &lists[i]);
-		put_slab(&node, slabs[i]);
+		put_slab(slabs[i]);
 	}
 	for (unsigned int i = 0; i < 15; i++) {
 		empty_all(slabs[i], lists[i]);
-		note_empty(&node);
+		note_empty(node);
 	}
 	assert_int_equal(s.nr_slabs, 64);
 	empty_all(slabs[15], lists[15]);
-	note_empty(&node);
+	note_empty(node);
 	assert_int_equal(s.nr_slabs, 48);
-	assert_int_equal(node.nr_partial, 48);
+	assert_int_equal(node->nr_partial, 48);
 }
 
 #define NR_WORKERS 4U
@@ -238,10 +239,10 @@ static void free_kept(struct worker *w)
 	w->nr_kept--;
 	switch (slab_free_remote(slab, &group, NO_OWNER)) {
 	case FREE_LISTED:
-		list_partial(&node, slab);
+		list_partial(node, slab);
 		break;
 	case FREE_EMPTIED:
-		note_empty(&node);
+		note_empty(node);
 		break;
 	default:
 		break;
@@ -253,17 +254,17 @@ static void *share_node(void *arg)
 	struct worker *w = arg;
 
 	for (unsigned int turn = 0; turn < ROUNDS(60000); turn++) {
-		struct slab *slab = get_partial(&node, NO_OWNER);
+		struct slab *slab = get_partial(node, NO_OWNER);
 
 		if (!slab)
-			slab = new_slab(&s, NO_OWNER);
+			slab = new_slab(&s, NO_OWNER, &first_node);
 		must(slab);
 		use_slab(w, slab);
-		put_slab(&node, slab);
+		put_slab(slab);
 		if (w->nr_kept && random_next(&w->seed) & 1)
 			free_kept(w);
 		if (turn % 64 == 0)
-			shrink_node(&node);
+			shrink_node(node);
 	}
 	return NULL;
 }
@@ -280,9 +281,9 @@ static void threads_share_a_node(void **state)
 		while (workers[i].nr_kept)
 			free_kept(&workers[i]);
 	}
-	shrink_node(&node);
+	shrink_node(node);
 	assert_int_equal(s.nr_slabs, 0);
-	assert_int_equal(node.nr_partial, 0);
+	assert_int_equal(node->nr_partial, 0);
 }
 
 int main(void)

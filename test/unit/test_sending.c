@@ -17,7 +17,7 @@ static struct free_object *objects[2][EACH];
 /* Nobody's, and none of its objects is free. */
 static struct slab *full_slab(struct free_object **all, uint32_t collections)
 {
-	struct slab *slab = new_slab(cache, NO_OWNER);
+	struct slab *slab = new_slab(cache, NO_OWNER, &first_node);
 
 	assert_non_null(slab);
 	for (uint32_t i = 0; i < EACH; i++) {
@@ -25,7 +25,7 @@ static struct slab *full_slab(struct free_object **all, uint32_t collections)
 		all[i]->state.word = 0;
 	}
 	atomic_store(&slab->collections, collections);
-	put_slab(get_node(cache), slab);
+	put_slab(slab);
 	return slab;
 }
 

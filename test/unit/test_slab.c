@@ -29,7 +29,7 @@ static void new_slabs_are_owned_and_bare(void **state)
 	struct thread *owner = (struct thread *)(uintptr_t)0x10000;
 	struct kmem_cache *s = cache(64);
 	uint32_t slabs = s->nr_slabs;
-	struct slab *slab = new_slab(s, owner);
+	struct slab *slab = new_slab(s, owner, &first_node);
 
 	(void)state;
 	assert_int_equal(slab->kind, FRAME_SLAB);
@@ -50,7 +50,7 @@ static void new_slabs_are_owned_and_bare(void **state)
 
 static void discarded_slabs_leave_no_trace(void **state)
 {
-	struct slab *slab = new_slab(wide_cache(), NO_OWNER);
+	struct slab *slab = new_slab(wide_cache(), NO_OWNER, &first_node);
 	struct section *sec = section_find(slab->base);
 	uint32_t index = (slab->base >> FRAME_SHIFT) & (SECTION_FRAMES - 1);
 
@@ -68,7 +68,7 @@ static void discarded_slabs_leave_no_trace(void **state)
 
 static void every_frame_leads_to_its_slab(void **state)
 {
-	struct slab *slab = new_slab(wide_cache(), NO_OWNER);
+	struct slab *slab = new_slab(wide_cache(), NO_OWNER, &first_node);
 
 	(void)state;
 	assert_int_equal(slab->nr_frames, 4);
@@ -88,7 +88,7 @@ static void every_frame_leads_to_its_slab(void **state)
 static void check_all_objects(struct kmem_cache *s)
 {
 	static bool seen[FRAME_SIZE / 16];
-	struct slab *slab = new_slab(s, NO_OWNER);
+	struct slab *slab = new_slab(s, NO_OWNER, &first_node);
 	struct free_object *all, *list, *fo;
 
 	assert_non_null(slab);
@@ -127,7 +127,7 @@ static void carving_goes_page_by_page(void **state)
 	for (uint32_t i = 0; i < NR_SIZE_CLASSES; i++) {
 		struct kmem_cache *s = &kmalloc_caches[i];
 		uint32_t expected = s->size <= CARVE_SIZE ? (uint32_t)(CARVE_SIZE / s->size) : 1;
-		struct slab *slab = new_slab(s, NO_OWNER);
+		struct slab *slab = new_slab(s, NO_OWNER, &first_node);
 		struct free_object *list;
 
 		assert_int_equal(slab_take(slab, 1, &list), 1);
@@ -282,7 +282,7 @@ static void or_to_the_node_if_they_may_not_own(void **state)
 static void a_slab_with_remote_frees_is_not_full(void **state)
 {
 	struct thread *owner = (struct thread *)(uintptr_t)0x20000;
-	struct slab *slab = new_slab(cache(1024), owner);
+	struct slab *slab = new_slab(cache(1024), owner, &first_node);
 	struct free_object *all = take(slab, slab->objects);
 
 	(void)state;

@@ -42,7 +42,7 @@ static void searches_end_at_a_wild_link(void **state)
 #ifdef USLUB_DEBUG
 static void release_full_twice(void *arg)
 {
-	struct slab *slab = new_slab(cache(32768), NO_OWNER);
+	struct slab *slab = new_slab(cache(32768), NO_OWNER, &first_node);
 	struct free_object *list;
 
 	(void)arg;
@@ -54,7 +54,7 @@ static void release_full_twice(void *arg)
 
 static void release_what_is_free(void *arg)
 {
-	struct slab *slab = new_slab(cache(64), NO_OWNER);
+	struct slab *slab = new_slab(cache(64), NO_OWNER, &first_node);
 
 	(void)arg;
 	discard_slab(slab);
@@ -63,7 +63,7 @@ static void release_what_is_free(void *arg)
 
 static void discard_what_is_partial(void *arg)
 {
-	struct slab *slab = new_slab(cache(64), NO_OWNER);
+	struct slab *slab = new_slab(cache(64), NO_OWNER, &first_node);
 
 	(void)arg;
 	__slab_release_partial(slab);
@@ -72,7 +72,7 @@ static void discard_what_is_partial(void *arg)
 
 static void acquire_twice(void *arg)
 {
-	struct slab *slab = new_slab(cache(64), NO_OWNER);
+	struct slab *slab = new_slab(cache(64), NO_OWNER, &first_node);
 	struct free_object *list;
 
 	(void)arg;

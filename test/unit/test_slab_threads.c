@@ -102,7 +102,7 @@ static void no_object_is_lost_or_doubled(void **state)
 {
 	static struct ring rings[NR_FREERS];
 	struct kmem_cache *s = &kmalloc_caches[size_class(256)];
-	struct slab *slab = new_slab(s, NO_OWNER);
+	struct slab *slab = new_slab(s, NO_OWNER, &first_node);
 	pthread_t threads[NR_FREERS];
 	uint64_t handed, freed = 0;
 	struct free_object *list;
@@ -165,7 +165,7 @@ static unsigned int count_results(const struct racer *racers, unsigned int n,
 /* Eight objects, eight threads; the first free decides whose the slab is. */
 static void race(bool may_adopt)
 {
-	struct slab *slab = new_slab(&kmalloc_caches[size_class(8192)], NO_OWNER);
+	struct slab *slab = new_slab(&kmalloc_caches[size_class(8192)], NO_OWNER, &first_node);
 	enum free_result first = may_adopt ? FREE_ADOPTED : FREE_LISTED;
 	struct racer racers[8];
 	struct free_object *fo;

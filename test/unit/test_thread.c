@@ -287,7 +287,7 @@ static void a_thread_keeps_few_slabs(void **state)
 	assert_int_equal(check_lists(s), 0);
 	assert_ptr_equal(own_cpu(s)->slab, &slab_none);
 	assert_ptr_equal(own_cpu(s)->freelist, s->bottom);
-	shrink_node(get_node(s));
+	shrink_node(get_node(s, &first_node));
 	assert_int_equal(slabs_of(s), 0);
 	thread_flush_all(current_thread);
 	assert_int_equal(check_all_lists(), 0);
@@ -388,10 +388,10 @@ static void a_full_slab_with_frees_is_listed(void **state)
 	assert_int_equal(s->objects, 8);
 	/* All but the last have room now, which the thread doesn't know yet. */
 	run_thread(free_first_of_each, objects);
-	listed = get_node(s)->nr_partial;
+	listed = get_node(s, &first_node)->nr_partial;
 	/* The slab in use is full as well: it is one too many. */
 	objects[n++] = kmalloc(8192);
-	assert_int_equal(get_node(s)->nr_partial, listed + 1);
+	assert_int_equal(get_node(s, &first_node)->nr_partial, listed + 1);
 	assert_int_equal(objects_in_use(s), n - (MOST_OWNED - 1));
 	check_all_lists();
 	while (n)

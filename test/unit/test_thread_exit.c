@@ -93,7 +93,7 @@ static void nothing_stays_with_an_ended_thread(void **state)
 	for (uint32_t i = 0; i < NR_KMALLOC_CACHES; i++) {
 		if (current_thread != &thread_fresh)
 			thread_flush(current_thread, &kmalloc_caches[i]);
-		shrink_node(get_node(&kmalloc_caches[i]));
+		shrink_node(get_node(&kmalloc_caches[i], &first_node));
 		slabs += slabs_of(&kmalloc_caches[i]);
 	}
 	assert_int_equal(slabs, 0);

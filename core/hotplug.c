@@ -1,0 +1,323 @@
+/*
+ * Nodes going online and offline. Layer: hotplug; see hotplug.h.
+ */
+#include "hotplug.h"
+#include "control_lock.h"
+#include "frame.h"
+#include "kmem_cache.h"
+#include "options.h"
+#include "os_numa.h"
+
+#define SYSFS "/sys/devices/system/node"
+/* How often the machine is asked for its nodes. */
+#define WATCH_MS 1000U
+
+/* Under slab_mutex. Read anew now and then, and kept where the machine's nodes are used. */
+static struct numa_topology *machine;
+
+static struct numa_topology *topology_read(void)
+{
+	struct numa_topology *t = os_map(sizeof(*t));
+
+	if (t)
+		numa_topology_read(t, SYSFS);
+	return t;
+}
+
+static void topology_free(struct numa_topology *t)
+{
+	if (t)
+		os_unmap(t, sizeof(*t));
+}
+
+static uint32_t count_ids(const struct id_set *set)
+{
+	uint32_t n = 0;
+
+	for (uint32_t id = id_set_next(set, 0); id < MAX_IDS; id = id_set_next(set, id + 1))
+		n++;
+	return n;
+}
+
+/* NULL: no memory for it; the machine's is used. */
+static struct numa_topology *topology_simulate(const struct numa_topology *real)
+{
+	struct numa_options wanted = {.nodes = options.nodes};
+	struct numa_topology *t = os_map(sizeof(*t));
+	const char *wrong;
+
+	if (!t)
+		return NULL;
+	__builtin_memcpy(wanted.distance, options.distance, sizeof(wanted.distance));
+	__builtin_memcpy(wanted.sizes, options.node_sizes, sizeof(wanted.sizes));
+	__builtin_memcpy(wanted.cpus, options.node_cpus, sizeof(wanted.cpus));
+	wrong = numa_topology_simulate(t, real, &wanted);
+	if (wrong)
+		options_note(wrong);
+	return t;
+}
+
+/* That of the cpu, if it has memory, for what was touched so far is most likely there; or else the lowest. */
+static uint32_t find_first(const struct numa_topology *t)
+{
+	int cpu = os_getcpu();
+	uint32_t id = cpu >= 0 && cpu < (int)MAX_IDS ? t->cpu_node[cpu] : NO_NODE;
+
+	if (id < MAX_NODES && id_set_has(&t->memory, id))
+		return id;
+	id = id_set_next(&t->memory, 0);
+	return id < MAX_NODES ? id : 0;
+}
+
+/* All nodes with memory that a struct node can be had for. */
+static void nodes_make(const struct numa_topology *t)
+{
+	for (uint32_t id = id_set_next(&t->memory, 0); id < MAX_NODES;
+	     id = id_set_next(&t->memory, id + 1))
+		node_make(id);
+	numa_set_slab_nodes(&t->memory, true);
+}
+
+/* Under slab_mutex. False: out of memory. */
+static bool turn_on(void)
+{
+	struct numa_topology *t;
+
+	if (numa_is_on())
+		return true;
+	machine = topology_read();
+	if (!machine)
+		return false;
+	t = options.nodes ? topology_simulate(machine) : machine;
+	if (!t)
+		t = machine;
+	numa_turn_on(t, find_first(t), count_ids(&machine->possible) > 1);
+	nodes_make(t);
+	frame_bind(&first_node);
+	return true;
+}
+
+static void set_policy_of_process(void)
+{
+	static const enum policy_mode modes[] = {
+		[OS_POLICY_LOCAL] = POLICY_LOCAL,
+		[OS_POLICY_PREFERRED] = POLICY_PREFERRED,
+		[OS_POLICY_BIND] = POLICY_BIND,
+		[OS_POLICY_INTERLEAVE] = POLICY_INTERLEAVE,
+	};
+	struct id_set set = {.bits = {0}};
+	struct os_nodes nodes;
+	enum os_policy policy = os_process_policy(&nodes);
+
+	for (uint32_t id = 0; id < OS_MAX_NODES; id++) {
+		if (nodes.bits[id / 64] >> id % 64 & 1)
+			id_set_add(&set, id);
+	}
+	numa_set_policy(modes[policy], &set);
+}
+
+static void set_policy_of_options(void)
+{
+	struct id_set set = {.bits = {0}};
+
+	id_set_parse(&set, options.policy_nodes, __builtin_strlen(options.policy_nodes));
+	if (!numa_set_policy((enum policy_mode)options.policy, &set))
+		options_note("policy: it names a node that there isn't, or none");
+}
+
+static bool are_several_allowed(void)
+{
+	struct os_nodes nodes;
+	uint32_t n = 0;
+
+	if (!os_allowed_nodes(&nodes))
+		return false;
+	for (uint32_t w = 0; w < OS_NODE_WORDS; w++)
+		n += (uint32_t)__builtin_popcountll(nodes.bits[w]);
+	return n > 1;
+}
+
+void nodes_init(void)
+{
+	bool wanted = options.nodes || options.policy;
+
+	/* One call tells most machines that there is nothing to find out. */
+	if (!wanted && !are_several_allowed())
+		return;
+	control_lock(&slab_mutex);
+	if (!turn_on())
+		options_note("nodes: no memory to know them");
+	else if (options.policy)
+		set_policy_of_options();
+	else if (!options.nodes)
+		set_policy_of_process();
+	control_unlock(&slab_mutex);
+}
+
+static bool is_possible(uint32_t id)
+{
+	struct numa_topology *t = numa_topology();
+
+	return t ? id_set_has(&t->possible, id) : id == first_node.id;
+}
+
+enum node_state node_state(uint32_t id)
+{
+	struct node *node = numa_node(id);
+
+	if (!numa_is_on())
+		return id == first_node.id ? NODE_ONLINE : NODE_OFFLINE;
+	if (!node)
+		return NODE_OFFLINE;
+	if (numa_is_slab_node(node))
+		return NODE_ONLINE;
+	return atomic_load_explicit(&node->moving, memory_order_relaxed) ? NODE_GOING_OFFLINE
+									 : NODE_OFFLINE;
+}
+
+static void set_slab_node(uint32_t id, bool is)
+{
+	struct id_set one = {.bits = {0}};
+
+	id_set_add(&one, id);
+	numa_set_slab_nodes(&one, is);
+}
+
+/*
+ * SLUB's MEM_GOING_ONLINE: first all that caches need there, the kmem_cache_node of each and address space, then the
+ * bit. A cache that is created meanwhile has its own in the same mapping.
+ */
+static enum node_result go_online(uint32_t id)
+{
+	struct node *node = numa_node(id);
+
+	if (node && numa_is_slab_node(node))
+		return NODE_SAME;
+	node = node_make(id);
+	if (!node || !frame_reserve_first(node))
+		return NODE_VETOED;
+	if (atomic_load_explicit(&node->pages_on, memory_order_relaxed)) {
+		atomic_store_explicit(&node->pages_on, NULL, memory_order_relaxed);
+		frame_bind(node);
+		move_begin(node);
+	}
+	set_slab_node(id, true);
+	return NODE_DONE;
+}
+
+enum node_result node_online(uint32_t id)
+{
+	enum node_result result = NODE_SAME;
+
+	if (!is_possible(id))
+		return NODE_UNKNOWN;
+	control_lock(&slab_mutex);
+	if (numa_is_on())
+		result = go_online(id);
+	control_unlock(&slab_mutex);
+	return result;
+}
+
+/* SLUB's MEM_GOING_OFFLINE: first the bit, then what can be had back; the kmem_cache_nodes stay. */
+static enum node_result go_offline(uint32_t id)
+{
+	struct node *node = numa_node(id);
+
+	if (!node || !numa_is_slab_node(node))
+		return NODE_SAME;
+	if (!numa_has_other_slab_node(node))
+		return NODE_LAST;
+	set_slab_node(id, false);
+	atomic_store_explicit(&node->pages_on, numa_nearest(id), memory_order_relaxed);
+	frame_bind(node);
+	move_begin(node);
+	return NODE_DONE;
+}
+
+enum node_result node_offline(uint32_t id)
+{
+	enum node_result result = NODE_LAST;
+
+	if (!is_possible(id))
+		return NODE_UNKNOWN;
+	control_lock(&slab_mutex);
+	if (numa_is_on())
+		result = go_offline(id);
+	control_unlock(&slab_mutex);
+	return result;
+}
+
+enum node_result node_add(uint32_t id, uint64_t size)
+{
+	enum node_result result = NODE_DONE;
+
+	if (id >= MAX_NODES)
+		return NODE_UNKNOWN;
+	control_lock(&slab_mutex);
+	if (is_possible(id))
+		result = NODE_EXISTS;
+	else if (!turn_on())
+		result = NODE_VETOED;
+	else
+		numa_add_possible(id, size);
+	control_unlock(&slab_mutex);
+	return result;
+}
+
+bool nodes_set_policy(enum policy_mode mode, const struct id_set *nodes)
+{
+	bool done;
+
+	control_lock(&slab_mutex);
+	done = turn_on() && numa_set_policy(mode, nodes);
+	control_unlock(&slab_mutex);
+	return done;
+}
+
+/* Cpus may have come, too. Nodes that nobody knew before are as far away as the machine says now. */
+static void topology_update(struct numa_topology *now)
+{
+	numa_update(now);
+	for (uint32_t id = 0; id < MAX_NODES; id++) {
+		bool had = id_set_has(&machine->memory, id), has = id_set_has(&now->memory, id);
+
+		if (has && !had && go_online(id) == NODE_VETOED)
+			now->memory.bits[id / 64] &= ~(UINT64_C(1) << id % 64);
+		if (had && !has)
+			go_offline(id);
+	}
+	machine->memory = now->memory;
+}
+
+/* Of the machine's own nodes alone: simulated ones are where they are put. */
+static bool watch_machine(void)
+{
+	struct numa_topology *now;
+
+	if (!numa_is_on() ? are_several_allowed() && !turn_on() : numa_topology() != machine)
+		return false;
+	if (!numa_is_on())
+		return true;
+	now = topology_read();
+	if (now && __builtin_memcmp(&now->memory, &machine->memory, sizeof(now->memory)) != 0)
+		topology_update(now);
+	topology_free(now);
+	return true;
+}
+
+uint32_t hotplug_poll(void)
+{
+	static uint64_t due;
+	bool moving, watched = true;
+
+	control_lock(&slab_mutex);
+	moving = move_poll();
+	if (os_clock_ms() >= due) {
+		watched = watch_machine();
+		due = os_clock_ms() + WATCH_MS;
+	}
+	control_unlock(&slab_mutex);
+	if (moving)
+		return 1;
+	return watched ? WATCH_MS : 0;
+}

@@ -1,0 +1,42 @@
+/*
+ * What large.c and large_realloc.c share. Layer: large.
+ */
+#ifndef USLUB_LARGE_PARTS_H
+#define USLUB_LARGE_PARTS_H
+
+#include "frame.h"
+#include "large.h"
+
+/* Half of the addresses at most; the frame count of it, and of a quarter more, fits into 32 bits. */
+#define LARGE_MAX ((size_t)1 << 46)
+
+static inline uint32_t frames_of(size_t size)
+{
+	return (uint32_t)(round_up(size, FRAME_SIZE) >> FRAME_SHIFT);
+}
+
+static inline bool fits_run(size_t size, size_t align)
+{
+	return size <= FRAME_RUN_MAX * FRAME_SIZE && align <= FRAME_RUN_MAX * FRAME_SIZE;
+}
+
+static inline void slab_set_large(struct slab *slab, uint8_t kind, void *base, uint32_t n,
+				  size_t size)
+{
+	slab->base = (uintptr_t)base;
+	slab->nr_frames = n;
+	slab->size = size;
+	slab->cache = NULL;
+	slab->reserved = false;
+	slab->account = 0;
+	slab->kind = kind;
+}
+
+/* `size` bytes of the kind that `map` makes, at a multiple of `align`, with its metadata. */
+void *map_aligned(size_t size, size_t align, void *(*map)(size_t));
+/* So many more mappings of their own, with so many more bytes, for the node; one is of `size`. */
+void mapped_count(struct node *node, size_t count, size_t bytes, size_t size);
+/* Where the kernel can't split its mapping: the address space is lost, the memory is not. */
+void unmap_or_purge(void *addr, size_t size);
+
+#endif

@@ -1,0 +1,180 @@
+/*
+ * Which node memory comes from: the policy, the cpu, the nodes that there are. Layer: numa; see numa.h.
+ *
+ * All of it is words that the control plane stores and everybody reads: whoever reads while they change finds nodes of
+ * before or after, each of them one that exists.
+ */
+#include "numa_state.h"
+#include "os_numa.h"
+
+struct node first_node;
+_Atomic bool numa_on;
+_Atomic uint32_t numa_nr_left;
+
+struct numa_state numa;
+
+struct node *numa_node(uint32_t id)
+{
+	return id < MAX_NODES ? atomic_load_explicit(&numa.nodes[id], memory_order_acquire) : NULL;
+}
+
+struct node *numa_last(void)
+{
+	struct node *last = atomic_load_explicit(&numa.last, memory_order_acquire);
+
+	return last ? last : &first_node;
+}
+
+/* The nearest to the node of that number, whether there is one or not. */
+static struct node *nearest_to(uint32_t id)
+{
+	struct node *node = numa_node(atomic_load_explicit(
+		&numa.nearest[id < MAX_NODES ? id : first_node.id], memory_order_relaxed));
+
+	return node ? node : &first_node;
+}
+
+struct node *numa_nearest(uint32_t id)
+{
+	return nearest_to(id);
+}
+
+struct node *numa_local(void)
+{
+	int cpu = os_getcpu();
+
+	if (cpu < 0 || (uint32_t)cpu >= MAX_IDS)
+		return nearest_to(first_node.id);
+	return nearest_to(__atomic_load_n(&numa.topology->cpu_node[cpu], __ATOMIC_RELAXED));
+}
+
+static struct node *next_turn(void)
+{
+	uint32_t n = atomic_load_explicit(&numa.nr_turns, memory_order_relaxed), i;
+
+	if (!n)
+		return numa_local();
+	i = atomic_fetch_add_explicit(&numa.turn, 1, memory_order_relaxed) % n;
+	return nearest_to(atomic_load_explicit(&numa.turns[i], memory_order_relaxed));
+}
+
+struct node *__numa_home(void)
+{
+	switch (numa_mode()) {
+	case POLICY_PREFERRED:
+		return nearest_to(atomic_load_explicit(&numa.preferred, memory_order_relaxed));
+	case POLICY_INTERLEAVE:
+		return next_turn();
+	case POLICY_DEFAULT:
+	case POLICY_LOCAL:
+	case POLICY_BIND:
+		break;
+	}
+	return numa_local();
+}
+
+bool numa_is_slab_node(const struct node *node)
+{
+	return !numa_is_on() || nodes_have(numa.slab_nodes, node->id);
+}
+
+/* Where home has nothing left, one slab from elsewhere is as good as the next. */
+bool __numa_is_welcome(const struct node *node, const struct node *home)
+{
+	return nodes_have(numa.alloc_nodes, node->id) &&
+	       (numa_mode() == POLICY_INTERLEAVE ||
+		atomic_load_explicit(&home->full, memory_order_relaxed));
+}
+
+bool numa_is_welcome_here(const struct node *node)
+{
+	if (!numa_is_on())
+		return true;
+	return numa_mode() == POLICY_INTERLEAVE ? nodes_have(numa.alloc_nodes, node->id)
+						: numa_is_welcome(node, __numa_home());
+}
+
+struct node *node_walk_next(struct node_walk *walk)
+{
+	if (walk->at++ == 0)
+		return walk->first;
+	for (; numa_is_on() && walk->at <= MAX_NODES; walk->at++) {
+		uint32_t id = atomic_load_explicit(&walk->first->order[walk->at - 1],
+						   memory_order_relaxed);
+		struct node *node = numa_node(id);
+
+		if (id == NO_NODE)
+			break;
+		if (node && nodes_have(numa.alloc_nodes, id))
+			return node;
+	}
+	return NULL;
+}
+
+static void node_add(struct node *node, enum node_count which, uint32_t frames)
+{
+	atomic_fetch_add_explicit(&node->count[which], frames, memory_order_relaxed);
+}
+
+void __numa_count(struct node *wanted, struct node *node, uint32_t frames)
+{
+	if (node == wanted) {
+		node_add(node, NUMA_HIT, frames);
+		if (numa_mode() == POLICY_INTERLEAVE)
+			node_add(node, INTERLEAVE_HIT, frames);
+	} else {
+		node_add(node, NUMA_MISS, frames);
+		node_add(wanted, NUMA_FOREIGN, frames);
+	}
+	node_add(node, node == numa_local() ? LOCAL_NODE : OTHER_NODE, frames);
+}
+
+bool node_charge(struct node *node, _Atomic size_t *what, size_t bytes)
+{
+	uint64_t size = atomic_load_explicit(&node->size, memory_order_relaxed);
+
+	atomic_fetch_add_explicit(what, bytes, memory_order_relaxed);
+	if (!size || atomic_load_explicit(&node->reserved, memory_order_relaxed) +
+				     atomic_load_explicit(&node->mapped, memory_order_relaxed) <=
+			     size)
+		return true;
+	atomic_fetch_sub_explicit(what, bytes, memory_order_relaxed);
+	return false;
+}
+
+uint32_t numa_real(const struct node *node)
+{
+	return numa.binds ? node->real : NO_NODE;
+}
+
+void node_bind(struct node *node, void *addr, size_t size)
+{
+	struct node *on = atomic_load_explicit(&node->pages_on, memory_order_relaxed);
+	uint32_t real = numa_is_on() ? numa_real(on ? on : node) : NO_NODE;
+
+	if (real != NO_NODE)
+		os_bind_preferred(addr, size, real);
+}
+
+static void bind_in_turn(void *addr, size_t size)
+{
+	struct os_nodes nodes = {.bits = {0}};
+	uint32_t n = atomic_load_explicit(&numa.nr_turns, memory_order_relaxed);
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct node *node =
+			numa_node(atomic_load_explicit(&numa.turns[i], memory_order_relaxed));
+
+		if (node && node->real < MAX_NODES)
+			nodes.bits[node->real / 64] |= UINT64_C(1) << node->real % 64;
+	}
+	os_bind_interleave(addr, size, &nodes);
+}
+
+void node_bind_mapping(struct node *node, void *addr, size_t size)
+{
+	if (numa_is_on() && numa.binds && numa_mode() == POLICY_INTERLEAVE)
+		bind_in_turn(addr, size);
+	else
+		node_bind(node, addr, size);
+}

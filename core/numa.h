@@ -1,0 +1,151 @@
+/*
+ * Nodes: parts of the heap, one for each NUMA node of the machine's or simulated. Layer: numa, over map, below frame.
+ *
+ * A node has sections of its own, so that the node of an object is known from its address, and a kmem_cache_node for
+ * every cache that there is or can be, all in one mapping: a cache that is created while a node comes online finds
+ * its own there. A struct node is never freed and never moves: readers need no lock.
+ *
+ * Until more than one is found there is first_node alone: nothing is asked, nothing is counted, numa_is_on() is false.
+ *
+ * Three sets, of which the first is changed under slab_mutex by hotplug.c alone, and the others follow it:
+ *   slab_nodes    nodes of which slabs may be made: SLUB's mask of that name, for the same reason
+ *   alloc_nodes   of them, those that the policy allows to who wants no certain node; all where it allows none
+ *   turns         of those, the ones that policy:interleave goes round
+ * A thread that has looked at them goes on with what it saw: what it takes of a node that has left since, it gives up
+ * at its next slow path.
+ */
+#ifndef USLUB_NUMA_H
+#define USLUB_NUMA_H
+
+#include "id_set.h"
+#include "map.h"
+#include "numa_policy.h"
+#include "numa_topology.h"
+
+enum node_count {
+	NUMA_HIT,
+	NUMA_MISS,
+	NUMA_FOREIGN,
+	INTERLEAVE_HIT,
+	LOCAL_NODE,
+	OTHER_NODE,
+	NR_NODE_COUNTS
+};
+
+/* Are its pages to be moved to where they belong? */
+enum node_move { MOVE_NONE, MOVE_WAITS, MOVE_BEGUN };
+
+struct node {
+	_Atomic(struct section *)
+		sections;	  /* CAS from NULL; the oldest; on through section->next */
+	_Atomic uintptr_t lowest; /* hint: where its last reservation begins */
+	_Atomic size_t reserved;  /* bytes of address space for frames */
+	_Atomic size_t mapped;	  /* bytes of large objects with mappings of their own */
+	_Atomic uint64_t size;	  /* bytes; what the two may be together; 0: no limit */
+	uint16_t id;		  /* const once numa_is_on() */
+	uint16_t real;		  /* control plane; the machine's node; NO_NODE: none */
+	_Atomic bool full;	  /* hint: no frame is to be had of it, until one is freed */
+	_Atomic(struct node *)
+		pages_on;	 /* control plane; where the pages of its frames are; NULL: on it */
+	_Atomic uint32_t moving; /* control plane; enum node_move */
+	struct node *next;	 /* const; made before it; of first_node NULL */
+	_Atomic uint64_t count[NR_NODE_COUNTS]; /* frames; see docs/nodes.md */
+	_Atomic uint16_t
+		order[MAX_NODES]; /* all nodes, itself first, then the nearest; only added to */
+	struct kmem_cache_node caches[NR_CACHES]; /* by kmem_cache->index */
+} cacheline_aligned;
+
+extern struct node first_node __attribute__((visibility("hidden")));
+extern _Atomic bool numa_on __attribute__((visibility("hidden")));
+
+/* Is there more than one node, or was there? */
+static inline bool numa_is_on(void)
+{
+	/* Acquire pairs with the release in numa_turn_on(): publishes nodes and policy. */
+	return unlikely(atomic_load_explicit(&numa_on, memory_order_acquire));
+}
+
+/* The node whose frame this is; of a frame of ours. */
+static inline struct node *node_of(const void *frame)
+{
+	struct node *node = &first_node;
+
+	if (numa_is_on())
+		node = atomic_load_explicit(&frame_to_section(frame)->node, memory_order_acquire);
+	return node ? node : &first_node;
+}
+
+/* The node of that number; NULL where it never was online. */
+struct node *numa_node(uint32_t id);
+/* All there are, the newest first. */
+struct node *numa_last(void);
+#define for_each_node(n) for ((n) = numa_last(); (n); (n) = (n)->next)
+
+struct node *__numa_home(void);
+/* Where memory is to come from that the calling thread asks for: by the policy and its cpu. */
+static inline struct node *numa_home(void)
+{
+	return numa_is_on() ? __numa_home() : &first_node;
+}
+/* The node that the calling thread's cpu belongs to, or that is nearest to it and may be used. */
+struct node *numa_local(void);
+bool numa_is_slab_node(const struct node *node);
+/* May a thread whose home that is go on with a slab of the node? */
+bool __numa_is_welcome(const struct node *node, const struct node *home);
+static inline bool numa_is_welcome(const struct node *node, const struct node *home)
+{
+	return node == home || __numa_is_welcome(node, home);
+}
+
+/* The same with its home as it is now. */
+bool numa_is_welcome_here(const struct node *node);
+
+/* Counts nodes that have left slab_nodes: a thread that has seen fewer has slabs to give up. */
+extern _Atomic uint32_t numa_nr_left __attribute__((visibility("hidden")));
+
+/* One after the other the nodes that `first` may fall back to, the nearest first: `first` itself, in the end NULL. */
+struct node_walk {
+	struct node *first;
+	uint32_t at;
+};
+struct node *node_walk_next(struct node_walk *walk);
+
+/* So many frames came from `node`, where `wanted` was. */
+void __numa_count(struct node *wanted, struct node *node, uint32_t frames);
+static inline void numa_count(struct node *wanted, struct node *node, uint32_t frames)
+{
+	if (numa_is_on())
+		__numa_count(wanted, node, frames);
+}
+
+/* Counts bytes on node->reserved or node->mapped. False: the node is not so large. */
+bool node_charge(struct node *node, _Atomic size_t *what, size_t bytes);
+/* Has the kernel take pages of that range from the node, where the machine has several. */
+void node_bind(struct node *node, void *addr, size_t size);
+/* The same for a mapping of its own, which policy:interleave spreads. */
+void node_bind_mapping(struct node *node, void *addr, size_t size);
+
+/* What follows is the control plane's, under slab_mutex. */
+
+/* What is known of nodes; NULL until numa_turn_on(). */
+struct numa_topology *numa_topology(void);
+/* From now on there are several: those of the topology, of which first_node is `first`. `binds`: so has the machine. */
+void numa_turn_on(struct numa_topology *topology, uint32_t first, bool binds);
+/* The machine's node that its pages come from; NO_NODE: the machine has one only. */
+uint32_t numa_real(const struct node *node);
+/* The node of slab_nodes that is nearest to that one. */
+struct node *numa_nearest(uint32_t id);
+/* One more possible node, of limited size, as far from all others as nodes are where nothing is known. */
+void numa_add_possible(uint32_t id, uint64_t size);
+/* Takes over what has been found of nodes and cpus since. */
+void numa_update(const struct numa_topology *now);
+/* The node of that number, made where there is none. NULL: no memory. */
+struct node *node_make(uint32_t id);
+/* Adds the nodes that were made to slab_nodes, or takes them out, and does what follows from it. */
+void numa_set_slab_nodes(const struct id_set *nodes, bool are);
+bool numa_has_other_slab_node(const struct node *node);
+enum policy_mode numa_policy(struct id_set *nodes);
+/* False: none of the nodes is possible; nothing has changed. */
+bool numa_set_policy(enum policy_mode mode, const struct id_set *nodes);
+
+#endif

@@ -1,0 +1,280 @@
+/*
+ * The sets of nodes, and what follows from them: orders, nearest nodes, turns. Layer: numa; see numa.h. Called by
+ * hotplug, under slab_mutex.
+ */
+#include "numa_state.h"
+
+static void nodes_store(_Atomic uint64_t *set, uint32_t id, bool is)
+{
+	uint64_t bit = UINT64_C(1) << id % 64;
+
+	/* Release pairs with the acquire in numa_node(), by which readers come to the node. */
+	if (is)
+		atomic_fetch_or_explicit(&set[id / 64], bit, memory_order_release);
+	else
+		atomic_fetch_and_explicit(&set[id / 64], ~bit, memory_order_relaxed);
+}
+
+struct numa_topology *numa_topology(void)
+{
+	return numa.topology;
+}
+
+static uint32_t distance(uint32_t from, uint32_t to)
+{
+	uint32_t d = numa.topology->distance[from][to];
+
+	return d ? d : UINT8_MAX;
+}
+
+/* The next larger distance from the node to a possible one; 0: none. */
+static uint32_t next_distance(uint32_t from, uint32_t than)
+{
+	uint32_t least = 0;
+
+	for (uint32_t id = 0; id < MAX_NODES; id++) {
+		uint32_t d = distance(from, id);
+
+		if (id_set_has(&numa.topology->possible, id) && d > than && (!least || d < least))
+			least = d;
+	}
+	return least;
+}
+
+/* Itself, then all that are possible, by distance. */
+static void set_order(struct node *node)
+{
+	uint32_t n = 1, d = 0;
+
+	atomic_store_explicit(&node->order[0], node->id, memory_order_relaxed);
+	while ((d = next_distance(node->id, d))) {
+		for (uint32_t id = 0; id < MAX_NODES && n < MAX_NODES; id++) {
+			if (id != node->id && id_set_has(&numa.topology->possible, id) &&
+			    distance(node->id, id) == d)
+				atomic_store_explicit(&node->order[n++], (uint16_t)id,
+						      memory_order_relaxed);
+		}
+	}
+	for (; n < MAX_NODES; n++)
+		atomic_store_explicit(&node->order[n], NO_NODE, memory_order_relaxed);
+}
+
+static void node_init(struct node *node, uint32_t id)
+{
+	node->id = (uint16_t)id;
+	node->real = numa.topology->real[id];
+	if (numa.topology->simulated || id_set_has(&numa.added, id))
+		atomic_store_explicit(&node->size, numa.topology->size[id], memory_order_relaxed);
+	set_order(node);
+}
+
+/* Of alloc_nodes. */
+static uint16_t find_nearest(uint32_t id)
+{
+	uint32_t best = NO_NODE, least = UINT32_MAX;
+
+	if (nodes_have(numa.alloc_nodes, id))
+		return (uint16_t)id;
+	for (uint32_t other = 0; other < MAX_NODES; other++) {
+		if (nodes_have(numa.alloc_nodes, other) && distance(id, other) < least) {
+			least = distance(id, other);
+			best = other;
+		}
+	}
+	return (uint16_t)best;
+}
+
+/* Of slab_nodes, those that the policy names; all where it names none. False: there are none. */
+static bool policy_nodes_online(uint64_t words[NODE_WORDS])
+{
+	uint64_t named = 0, any = 0;
+
+	for (uint32_t w = 0; w < NODE_WORDS; w++)
+		named |= numa.policy_nodes.bits[w];
+	for (uint32_t w = 0; w < NODE_WORDS; w++) {
+		words[w] = atomic_load_explicit(&numa.slab_nodes[w], memory_order_relaxed);
+		if (named)
+			words[w] &= numa.policy_nodes.bits[w];
+		any |= words[w];
+	}
+	return any != 0;
+}
+
+/* First what is new: who walks over them always finds one. */
+static void store_alloc_nodes(const uint64_t words[NODE_WORDS])
+{
+	for (uint32_t w = 0; w < NODE_WORDS; w++)
+		atomic_fetch_or_explicit(&numa.alloc_nodes[w], words[w], memory_order_relaxed);
+	for (uint32_t w = 0; w < NODE_WORDS; w++)
+		atomic_store_explicit(&numa.alloc_nodes[w], words[w], memory_order_relaxed);
+}
+
+static void store_turns(const uint64_t words[NODE_WORDS])
+{
+	uint32_t n = 0;
+
+	for (uint32_t id = 0; id < MAX_NODES; id++) {
+		if (words[id / 64] >> id % 64 & 1)
+			atomic_store_explicit(&numa.turns[n++], (uint16_t)id, memory_order_relaxed);
+	}
+	atomic_store_explicit(&numa.nr_turns, n, memory_order_relaxed);
+}
+
+/* What follows from slab_nodes and the policy. A policy of whose nodes none is online binds nobody until one is. */
+static void follow(void)
+{
+	uint64_t named[NODE_WORDS], all[NODE_WORDS];
+	bool any = policy_nodes_online(named);
+
+	for (uint32_t w = 0; w < NODE_WORDS; w++)
+		all[w] = atomic_load_explicit(&numa.slab_nodes[w], memory_order_relaxed);
+	store_alloc_nodes(any && numa_mode() == POLICY_BIND ? named : all);
+	store_turns(any ? named : all);
+	for (uint32_t id = 0; id < MAX_NODES; id++)
+		atomic_store_explicit(&numa.nearest[id], find_nearest(id), memory_order_relaxed);
+}
+
+/* Behind all others: it is only added to. */
+static void add_to_order(struct node *node, uint32_t id)
+{
+	uint32_t n = 0;
+
+	while (n < MAX_NODES) {
+		uint32_t at = atomic_load_explicit(&node->order[n], memory_order_relaxed);
+
+		if (at == id)
+			return;
+		if (at == NO_NODE)
+			break;
+		n++;
+	}
+	if (n < MAX_NODES)
+		atomic_store_explicit(&node->order[n], (uint16_t)id, memory_order_relaxed);
+}
+
+static void add_possible(uint32_t id)
+{
+	struct node *node;
+
+	id_set_add(&numa.topology->possible, id);
+	for_each_node(node) add_to_order(node, id);
+}
+
+void numa_add_possible(uint32_t id, uint64_t size)
+{
+	struct numa_topology *t = numa.topology;
+
+	for (uint32_t other = 0; other < MAX_NODES; other++)
+		t->distance[id][other] = t->distance[other][id] = REMOTE_DISTANCE;
+	t->distance[id][id] = LOCAL_DISTANCE;
+	t->real[id] = first_node.real;
+	t->size[id] = size;
+	id_set_add(&numa.added, id);
+	add_possible(id);
+}
+
+void numa_update(const struct numa_topology *now)
+{
+	struct numa_topology *t = numa.topology;
+
+	for (uint32_t cpu = 0; cpu < MAX_IDS; cpu++)
+		__atomic_store_n(&t->cpu_node[cpu], now->cpu_node[cpu], __ATOMIC_RELAXED);
+	for (uint32_t id = 0; id < MAX_NODES; id++) {
+		if (!id_set_has(&now->possible, id) || id_set_has(&numa.added, id))
+			continue;
+		t->cpus[id] = now->cpus[id];
+		t->real[id] = now->real[id];
+		t->size[id] = now->size[id];
+		for (uint32_t other = 0; other < MAX_NODES; other++) {
+			if (id_set_has(&now->possible, other))
+				t->distance[id][other] = now->distance[id][other];
+		}
+		if (!id_set_has(&t->possible, id))
+			add_possible(id);
+	}
+	follow();
+}
+
+static void node_publish(struct node *node)
+{
+	/* Release pairs with the acquire in numa_node() and numa_last(): publishes *node. */
+	atomic_store_explicit(&numa.last, node, memory_order_release);
+	atomic_store_explicit(&numa.nodes[node->id], node, memory_order_release);
+}
+
+struct node *node_make(uint32_t id)
+{
+	struct node *node = numa_node(id);
+
+	if (node)
+		return node;
+	node = os_map(sizeof(*node));
+	if (!node)
+		return NULL;
+	node_init(node, id);
+	node->next = numa_last();
+	node_publish(node);
+	return node;
+}
+
+void numa_set_slab_nodes(const struct id_set *nodes, bool are)
+{
+	for (uint32_t id = 0; id < MAX_NODES; id++) {
+		if (id_set_has(nodes, id) && numa_node(id))
+			nodes_store(numa.slab_nodes, id, are);
+	}
+	follow();
+	if (!are)
+		atomic_fetch_add_explicit(&numa_nr_left, 1, memory_order_release);
+}
+
+bool numa_has_other_slab_node(const struct node *node)
+{
+	for (uint32_t id = 0; id < MAX_NODES; id++) {
+		if (id != node->id && nodes_have(numa.slab_nodes, id))
+			return true;
+	}
+	return false;
+}
+
+void numa_turn_on(struct numa_topology *topology, uint32_t first, bool binds)
+{
+	numa.topology = topology;
+	numa.binds = binds;
+	node_init(&first_node, first);
+	node_publish(&first_node);
+	nodes_store(numa.slab_nodes, first, true);
+	follow();
+	/* Release pairs with the acquire in numa_is_on(). */
+	atomic_store_explicit(&numa_on, true, memory_order_release);
+}
+
+enum policy_mode numa_policy(struct id_set *nodes)
+{
+	*nodes = numa.policy_nodes;
+	return numa_mode();
+}
+
+/* In between it is as where no policy is set: no node that it shouldn't be, but by that. */
+bool numa_set_policy(enum policy_mode mode, const struct id_set *nodes)
+{
+	uint32_t lowest = 0;
+	bool any = false;
+
+	for (uint32_t id = MAX_NODES; id-- > 0;) {
+		if (!id_set_has(nodes, id))
+			continue;
+		if (!id_set_has(&numa.topology->possible, id))
+			return false;
+		lowest = id;
+		any = true;
+	}
+	if (!any && (mode == POLICY_PREFERRED || mode == POLICY_BIND))
+		return false;
+	atomic_store_explicit(&numa.mode, POLICY_LOCAL, memory_order_relaxed);
+	atomic_store_explicit(&numa.preferred, lowest, memory_order_relaxed);
+	numa.policy_nodes = *nodes;
+	atomic_store_explicit(&numa.mode, mode, memory_order_relaxed);
+	follow();
+	return true;
+}
