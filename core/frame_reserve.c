@@ -163,10 +163,10 @@ static uintptr_t reserve_again(struct node *node, uint32_t n)
 	return 0;
 }
 
-/* May the node have what ends there? A section of another node's it may not share. */
-static bool may_end_at(struct node *node, uintptr_t end)
+/* May the node have that frame? A section of another node's it may not share. */
+static bool may_have(struct node *node, uintptr_t addr)
 {
-	struct section *sec = section_find(end - 1);
+	struct section *sec = section_find(addr);
 	struct node *of = sec ? atomic_load_explicit(&sec->node, memory_order_relaxed) : NULL;
 
 	return !of || of == node;
@@ -190,7 +190,8 @@ static uintptr_t reserve_below(struct node *node, size_t size)
 		if (!end)
 			end = lowest & ~(SECTION_SIZE - 1);
 		if (end > size && (size != SECTION_SIZE || end % SECTION_SIZE == 0) &&
-		    may_end_at(node, end) && os_reserve_at((void *)(end - size), size))
+		    may_have(node, end - 1) && may_have(node, end - size) &&
+		    os_reserve_at((void *)(end - size), size))
 			return end - size;
 		if (!numa_is_on())
 			break;

@@ -78,16 +78,21 @@ static void nodes_make(const struct numa_topology *t)
 	numa_set_slab_nodes(&t->memory, true);
 }
 
-/* Under slab_mutex. False: out of memory. */
-static bool turn_on(void)
+/*
+ * Under slab_mutex. False: out of memory, or there is one node, and nobody has asked for more: as when `wanted` is not
+ * set.
+ */
+static bool turn_on(bool wanted)
 {
 	struct numa_topology *t;
 
 	if (numa_is_on())
 		return true;
 	machine = topology_read();
-	if (!machine)
+	if (!machine || (!wanted && count_ids(&machine->memory) < 2)) {
+		topology_free(machine);
 		return false;
+	}
 	t = options.nodes ? topology_simulate(machine) : machine;
 	if (!t)
 		t = machine;
@@ -145,12 +150,14 @@ void nodes_init(void)
 	if (!wanted && !are_several_allowed())
 		return;
 	control_lock(&slab_mutex);
-	if (!turn_on())
+	if (turn_on(wanted)) {
+		if (options.policy)
+			set_policy_of_options();
+		else if (!options.nodes)
+			set_policy_of_process();
+	} else if (wanted) {
 		options_note("nodes: no memory to know them");
-	else if (options.policy)
-		set_policy_of_options();
-	else if (!options.nodes)
-		set_policy_of_process();
+	}
 	control_unlock(&slab_mutex);
 }
 
@@ -171,8 +178,8 @@ enum node_state node_state(uint32_t id)
 		return NODE_OFFLINE;
 	if (numa_is_slab_node(node))
 		return NODE_ONLINE;
-	return atomic_load_explicit(&node->moving, memory_order_relaxed) ? NODE_GOING_OFFLINE
-									 : NODE_OFFLINE;
+	return atomic_load_explicit(&node->leaving, memory_order_relaxed) ? NODE_GOING_OFFLINE
+									  : NODE_OFFLINE;
 }
 
 static void set_slab_node(uint32_t id, bool is)
@@ -196,11 +203,8 @@ static enum node_result go_online(uint32_t id)
 	node = node_make(id);
 	if (!node || !frame_reserve_first(node))
 		return NODE_VETOED;
-	if (atomic_load_explicit(&node->pages_on, memory_order_relaxed)) {
-		atomic_store_explicit(&node->pages_on, NULL, memory_order_relaxed);
-		frame_bind(node);
-		move_begin(node);
-	}
+	if (atomic_load_explicit(&node->pages_on, memory_order_relaxed))
+		move_pages_to(node, NULL);
 	set_slab_node(id, true);
 	return NODE_DONE;
 }
@@ -218,19 +222,26 @@ enum node_result node_online(uint32_t id)
 	return result;
 }
 
-/* SLUB's MEM_GOING_OFFLINE: first the bit, then what can be had back; the kmem_cache_nodes stay. */
+/*
+ * SLUB's MEM_GOING_OFFLINE: first the bit, then what can be had back; the kmem_cache_nodes stay. What other nodes, that
+ * left before, have there goes on with it.
+ */
 static enum node_result go_offline(uint32_t id)
 {
-	struct node *node = numa_node(id);
+	struct node *node = numa_node(id), *other;
 
 	if (!node || !numa_is_slab_node(node))
 		return NODE_SAME;
 	if (!numa_has_other_slab_node(node))
 		return NODE_LAST;
 	set_slab_node(id, false);
-	atomic_store_explicit(&node->pages_on, numa_nearest(id), memory_order_relaxed);
-	frame_bind(node);
-	move_begin(node);
+	atomic_store_explicit(&node->leaving, true, memory_order_relaxed);
+	move_pages_to(node, numa_nearest(id));
+	for_each_node(other)
+	{
+		if (atomic_load_explicit(&other->pages_on, memory_order_relaxed) == node)
+			move_pages_to(other, numa_nearest(other->id));
+	}
 	return NODE_DONE;
 }
 
@@ -256,7 +267,7 @@ enum node_result node_add(uint32_t id, uint64_t size)
 	control_lock(&slab_mutex);
 	if (is_possible(id))
 		result = NODE_EXISTS;
-	else if (!turn_on())
+	else if (!turn_on(true))
 		result = NODE_VETOED;
 	else
 		numa_add_possible(id, size);
@@ -269,7 +280,7 @@ bool nodes_set_policy(enum policy_mode mode, const struct id_set *nodes)
 	bool done;
 
 	control_lock(&slab_mutex);
-	done = turn_on() && numa_set_policy(mode, nodes);
+	done = turn_on(true) && numa_set_policy(mode, nodes);
 	control_unlock(&slab_mutex);
 	return done;
 }
@@ -294,10 +305,13 @@ static bool watch_machine(void)
 {
 	struct numa_topology *now;
 
-	if (!numa_is_on() ? are_several_allowed() && !turn_on() : numa_topology() != machine)
-		return false;
-	if (!numa_is_on())
+	if (!numa_is_on()) {
+		if (are_several_allowed())
+			turn_on(false);
 		return true;
+	}
+	if (numa_topology() != machine)
+		return false;
 	now = topology_read();
 	if (now && __builtin_memcmp(&now->memory, &machine->memory, sizeof(now->memory)) != 0)
 		topology_update(now);

@@ -53,8 +53,8 @@ struct node *hotplug_node_of(const void *frame);
 /* Bytes that have been moved, of all nodes that went; and bytes that the kernel would not move. */
 void hotplug_moved(uint64_t *moved, uint64_t *failed);
 
-/* hotplug_move.c: a node's pages are to go to where they belong now. Under slab_mutex. */
-void move_begin(struct node *node);
+/* hotplug_move.c: the node's pages are to go to that node; NULL: back to itself. Under slab_mutex. */
+void move_pages_to(struct node *node, struct node *to);
 /* A step of it. False: there is nothing to move. */
 bool move_poll(void);
 

@@ -68,10 +68,15 @@ static void begin_round(struct node *node)
 	at.moved_before = atomic_load_explicit(&bytes_moved, memory_order_relaxed);
 }
 
-void move_begin(struct node *node)
+void move_pages_to(struct node *node, struct node *to)
 {
-	/* Once more from the start, where it is at it. */
+	struct node *on = atomic_load_explicit(&node->pages_on, memory_order_relaxed);
+
+	/* From the start, where a walk is at it. */
 	atomic_store_explicit(&node->moving, MOVE_WAITS, memory_order_relaxed);
+	atomic_store_explicit(&node->pages_from, on, memory_order_relaxed);
+	atomic_store_explicit(&node->pages_on, to, memory_order_relaxed);
+	frame_bind(node);
 }
 
 static size_t count_resident(char *addr, size_t size)
@@ -132,6 +137,8 @@ racy_reader static bool move_mapped_of(struct node *node, const struct slab *sla
 	if (slab->kind != FRAME_MAPPED || slab->node != node || base != frame ||
 	    from >= base + size)
 		return false;
+	if (from == base)
+		node_bind(node, (void *)base, round_up(size, FRAME_SIZE));
 	move_range(node, (char *)from,
 		   left < PURGE_PIECE_FRAMES * FRAME_SIZE ? left : PURGE_PIECE_FRAMES * FRAME_SIZE);
 	at.mapped = left > PURGE_PIECE_FRAMES * FRAME_SIZE ? from + PURGE_PIECE_FRAMES * FRAME_SIZE
@@ -217,6 +224,7 @@ bool move_poll(void)
 			continue;
 		}
 		atomic_store_explicit(&node->moving, MOVE_NONE, memory_order_relaxed);
+		atomic_store_explicit(&node->leaving, false, memory_order_relaxed);
 		break;
 	}
 	return moving_node() != NULL;
@@ -239,11 +247,11 @@ static bool is_passed(struct node *node, const void *frame)
 
 struct node *hotplug_node_of(const void *frame)
 {
-	struct node *node = node_of(frame), *on = target_of(node);
+	struct node *node = node_of(frame), *from;
 	uint32_t moving = atomic_load_explicit(&node->moving, memory_order_relaxed);
 
-	if (on == node || moving == MOVE_WAITS ||
-	    (moving == MOVE_BEGUN && !at.round && !is_passed(node, frame)))
-		return node;
-	return on;
+	if (moving == MOVE_NONE || (moving == MOVE_BEGUN && (at.round || is_passed(node, frame))))
+		return target_of(node);
+	from = atomic_load_explicit(&node->pages_from, memory_order_relaxed);
+	return from ? from : node;
 }

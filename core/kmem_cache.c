@@ -173,7 +173,7 @@ void *cache_alloc_node(struct kmem_cache *s, struct node *node)
 	if (object)
 		slab_free(slab_of(object), object);
 	object = alloc_shared(s, node, shared_slab_on);
-	return object ? object : cache_alloc(s);
+	return object ? object : cache_alloc_shared(s, node);
 }
 
 void *cache_alloc(struct kmem_cache *s)

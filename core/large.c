@@ -30,7 +30,7 @@ static inline void *retake_run(size_t size)
 		t->freed_runs[n] = 0;
 		return NULL;
 	}
-	if (unlikely(!numa_is_welcome_here(node_of(base)))) {
+	if (unlikely(!numa_is_welcome_here(base))) {
 		frame_free(base, n);
 		return NULL;
 	}

@@ -86,10 +86,10 @@ bool __numa_is_welcome(const struct node *node, const struct node *home)
 		atomic_load_explicit(&home->full, memory_order_relaxed));
 }
 
-bool numa_is_welcome_here(const struct node *node)
+bool __numa_is_welcome_here(const void *frame)
 {
-	if (!numa_is_on())
-		return true;
+	const struct node *node = node_of(frame);
+
 	return numa_mode() == POLICY_INTERLEAVE ? nodes_have(numa.alloc_nodes, node->id)
 						: numa_is_welcome(node, __numa_home());
 }

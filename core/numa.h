@@ -46,8 +46,11 @@ struct node {
 	uint16_t real;		  /* control plane; the machine's node; NO_NODE: none */
 	_Atomic bool full;	  /* hint: no frame is to be had of it, until one is freed */
 	_Atomic(struct node *)
-		pages_on;	 /* control plane; where the pages of its frames are; NULL: on it */
+		pages_on; /* control plane; where the pages of its frames are; NULL: on it */
+	_Atomic(struct node *)
+		pages_from;	 /* control plane; where they were before that; the same */
 	_Atomic uint32_t moving; /* control plane; enum node_move */
+	_Atomic bool leaving;	 /* control plane; going offline, until its pages have moved */
 	struct node *next;	 /* const; made before it; of first_node NULL */
 	_Atomic uint64_t count[NR_NODE_COUNTS]; /* frames; see docs/nodes.md */
 	_Atomic uint16_t
@@ -97,8 +100,12 @@ static inline bool numa_is_welcome(const struct node *node, const struct node *h
 	return node == home || __numa_is_welcome(node, home);
 }
 
-/* The same with its home as it is now. */
-bool numa_is_welcome_here(const struct node *node);
+/* May the calling thread go on with a frame of ours, wherever it is? */
+bool __numa_is_welcome_here(const void *frame);
+static inline bool numa_is_welcome_here(const void *frame)
+{
+	return !numa_is_on() || __numa_is_welcome_here(frame);
+}
 
 /* Counts nodes that have left slab_nodes: a thread that has seen fewer has slabs to give up. */
 extern _Atomic uint32_t numa_nr_left __attribute__((visibility("hidden")));

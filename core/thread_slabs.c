@@ -366,25 +366,24 @@ static void __put_remote(struct thread *t, struct kmem_cache *s, struct slab *sl
 	struct free_group group;
 	struct free_object *rest = __announce(t, s, slab, &group);
 	/* Not from the slab later: once the objects are free, it may be anybody's. */
-	struct node *node = slab_node(slab);
-	struct kmem_cache_node *n = get_node(s, node);
-	/* What is far away is of more use to who is near it. */
-	struct thread *adopter = !numa_is_on() || node == numa_local() ? t : NO_OWNER;
+	struct kmem_cache_node *n = node_of_slab(slab);
 	enum free_result result;
 
 	thread_lists(t, s)->flushing = rest;
 	barrier();
 	slab_set_remote(slab, &group);
-	result = slab_note_remote(slab, group.word, before, adopter);
+	result = slab_note_remote(slab, group.word, before, t);
 	thread_end_sending(t, s);
-	if (result == FREE_ADOPTED) {
-		__slab_collect(slab);
-		__add_partial(t, s, slab);
-	} else if (result == FREE_LISTED) {
-		list_partial(n, slab);
-	} else if (result == FREE_EMPTIED) {
+	if (result == FREE_EMPTIED)
 		note_empty(n);
-	}
+	if (result != FREE_ADOPTED)
+		return;
+	__slab_collect(slab);
+	/* What is far away is of more use to who is near it. */
+	if (numa_is_welcome_here((void *)slab->base))
+		__add_partial(t, s, slab);
+	else
+		put_slab(slab);
 }
 
 void __thread_put_all(struct thread *t, struct kmem_cache *s)
