@@ -9,8 +9,6 @@
 #include "os_numa.h"
 
 #define SYSFS "/sys/devices/system/node"
-/* How often the machine is asked for its nodes. */
-#define WATCH_MS 1000U
 
 /* Under slab_mutex. Read anew now and then, and kept where the machine's nodes are used. */
 static struct numa_topology *machine;
@@ -321,17 +319,20 @@ static bool watch_machine(void)
 
 uint32_t hotplug_poll(void)
 {
-	static uint64_t due;
-	bool moving, watched = true;
+	bool moving;
 
 	control_lock(&slab_mutex);
 	moving = move_poll();
-	if (os_clock_ms() >= due) {
-		watched = watch_machine();
-		due = os_clock_ms() + WATCH_MS;
-	}
 	control_unlock(&slab_mutex);
-	if (moving)
-		return 1;
-	return watched ? WATCH_MS : 0;
+	return moving ? 1 : 0;
+}
+
+bool hotplug_look(void)
+{
+	bool watched;
+
+	control_lock(&slab_mutex);
+	watched = watch_machine();
+	control_unlock(&slab_mutex);
+	return watched;
 }

@@ -44,10 +44,15 @@ enum node_result node_add(uint32_t id, uint64_t size);
 bool nodes_set_policy(enum policy_mode mode, const struct id_set *nodes);
 
 /*
- * Moves some of what is to be moved, and looks what has become of the machine's nodes. Returns in how many ms there is
- * more to do; 0: nothing, until one of these is called. Called by one thread at a time.
+ * Moves some of what is to be moved. Returns in how many ms there is more to do; 0: nothing, until one of these is
+ * called. Called by one thread at a time.
  */
 uint32_t hotplug_poll(void);
+/*
+ * Looks what has become of the machine's nodes, and follows. False: nothing ever becomes of them, for the nodes are
+ * simulated, or there is no memory to know them. Takes system calls: not to be called for each request.
+ */
+bool hotplug_look(void);
 /* The node on which the frame's pages are, as far as they have moved. */
 struct node *hotplug_node_of(const void *frame);
 /* Bytes that have been moved, of all nodes that went; and bytes that the kernel would not move. */
