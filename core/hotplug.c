@@ -144,6 +144,10 @@ void nodes_init(void)
 {
 	bool wanted = options.nodes || options.policy;
 
+	if (!options.nodes &&
+	    (options.distance[0] || options.node_sizes[0] || options.node_cpus[0]))
+		options_note(
+			"distance, node_size and node_cpus are of simulated nodes: they want nodes:N");
 	/* One call tells most machines that there is nothing to find out. */
 	if (!wanted && !are_several_allowed())
 		return;

@@ -164,42 +164,7 @@ static void read_nodes(struct reader *r, struct numa_topology *t, const struct i
 	}
 }
 
-/* False: there is no node in it. */
-static bool read_sets(struct reader *r, struct numa_topology *t, struct id_set *online)
-{
-	struct os_nodes allowed;
-
-	read_set(r, "possible", &t->possible);
-	read_set(r, "online", online);
-	read_set(r, "has_memory", &t->memory);
-	for (uint32_t i = 0; i < MAX_IDS / 64; i++) {
-		if (i >= MAX_NODES / 64)
-			t->possible.bits[i] = online->bits[i] = 0;
-		t->possible.bits[i] |= online->bits[i];
-		t->memory.bits[i] &= t->possible.bits[i];
-	}
-	if (is_empty(online))
-		*online = t->possible;
-	if (is_empty(&t->memory))
-		t->memory = *online;
-	if (os_allowed_nodes(&allowed))
-		intersect(&t->memory, allowed.bits, OS_NODE_WORDS);
-	return !is_empty(&t->possible);
-}
-
-static bool read_machine(struct reader *r, struct numa_topology *t)
-{
-	struct id_set online = {.bits = {0}};
-
-	__builtin_memset(t->cpu_node, 0xff, sizeof(t->cpu_node));
-	__builtin_memset(t->real, 0xff, sizeof(t->real));
-	if (!read_sets(r, t, &online))
-		return false;
-	read_nodes(r, t, &online);
-	return true;
-}
-
-/* The cpus of a machine that knows no nodes: those online, or that this thread may run on, or any. */
+/* The cpus of a machine that has one node: those online, or that this thread may run on, or any. */
 static void read_all_cpus(struct reader *r, struct id_set *cpus)
 {
 	const char *slash = __builtin_strrchr(r->sysfs, '/');
@@ -216,25 +181,72 @@ static void read_all_cpus(struct reader *r, struct id_set *cpus)
 		id_set_add(cpus, 0);
 }
 
-static void make_one_node(struct reader *r, struct numa_topology *t)
+/* All is its, and so are cpus that come later. */
+static void make_one_node(struct reader *r, struct numa_topology *t, uint32_t node)
 {
-	id_set_add(&t->possible, 0);
-	id_set_add(&t->memory, 0);
-	read_all_cpus(r, &t->cpus[0]);
-	__builtin_memset(t->cpu_node, 0, sizeof(t->cpu_node));
-	__builtin_memset(t->real, 0xff, sizeof(t->real));
-	t->real[0] = 0;
-	t->size[0] = os_memory_size();
-	t->distance[0][0] = LOCAL_DISTANCE;
+	id_set_add(&t->possible, node);
+	id_set_add(&t->memory, node);
+	read_all_cpus(r, &t->cpus[node]);
+	/* Zero is what it is already, and untouched. */
+	for (uint32_t cpu = 0; node != 0 && cpu < MAX_IDS; cpu++)
+		t->cpu_node[cpu] = (uint16_t)node;
+	t->real[node] = (uint16_t)node;
+	t->size[node] = os_memory_size();
+	t->distance[node][node] = LOCAL_DISTANCE;
+}
+
+/* Memory and what is online of several possible nodes. False: there is none. */
+static bool read_sets(struct reader *r, struct numa_topology *t, struct id_set *online)
+{
+	struct os_nodes allowed;
+
+	read_set(r, "online", online);
+	read_set(r, "has_memory", &t->memory);
+	for (uint32_t i = 0; i < MAX_IDS / 64; i++) {
+		if (i >= MAX_NODES / 64)
+			online->bits[i] = 0;
+		t->possible.bits[i] |= online->bits[i];
+		t->memory.bits[i] &= t->possible.bits[i];
+	}
+	if (is_empty(online))
+		*online = t->possible;
+	if (is_empty(&t->memory))
+		t->memory = *online;
+	if (os_allowed_nodes(&allowed))
+		intersect(&t->memory, allowed.bits, OS_NODE_WORDS);
+	return !is_empty(&t->possible);
+}
+
+static bool read_machine(struct reader *r, struct numa_topology *t)
+{
+	struct id_set online = {.bits = {0}};
+	uint32_t first;
+
+	read_set(r, "possible", &t->possible);
+	for (uint32_t i = MAX_NODES / 64; i < MAX_IDS / 64; i++)
+		t->possible.bits[i] = 0;
+	first = id_set_next(&t->possible, 0);
+	/* As most have it. Each file costs every start of a program some microseconds: no more are read. */
+	if (first < MAX_NODES && id_set_next(&t->possible, first + 1) == MAX_IDS) {
+		make_one_node(r, t, first);
+		return true;
+	}
+	if (!read_sets(r, t, &online))
+		return false;
+	__builtin_memset(t->cpu_node, 0xff, sizeof(t->cpu_node));
+	read_nodes(r, t, &online);
+	return true;
 }
 
 bool numa_topology_read(struct numa_topology *t, const char *sysfs)
 {
 	struct reader r = {sysfs, os_map(FILE_SIZE), NULL};
-	bool read = r.buf && read_machine(&r, t);
+	bool read;
 
+	__builtin_memset(t->real, 0xff, sizeof(t->real));
+	read = r.buf && read_machine(&r, t);
 	if (!read)
-		make_one_node(&r, t);
+		make_one_node(&r, t, 0);
 	if (r.buf)
 		os_unmap(r.buf, FILE_SIZE);
 	return read;

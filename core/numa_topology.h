@@ -17,17 +17,19 @@
 
 /*
  * As the machine, or who started the process, has it. In a mapping of its own, for it takes more than a megabyte; zero
- * before it is filled, and const from then on. Of nodes that aren't possible only `real` is more than zero.
+ * before it is filled, and const from then on.
  */
 struct numa_topology {
 	struct id_set possible; /* nodes that there are or could be: those that get a directory */
-	struct id_set memory; /* of them, those that have memory now, and the process may have it */
+	/* Of them, those that have memory now, and the process may have it. */
+	struct id_set memory;
 	struct id_set cpus[MAX_NODES]; /* of each node */
 	uint16_t cpu_node[MAX_IDS];    /* NO_NODE: of none */
-	uint16_t real[MAX_NODES]; /* the machine's node that it is on; NO_NODE: it is on none */
-	uint64_t size
-		[MAX_NODES]; /* bytes; of simulated ones as told, 0: as much as there is; of real ones MemTotal */
-	uint8_t distance[MAX_NODES][MAX_NODES]; /* between possible nodes */
+	/* The machine's node that it is on; of one that isn't possible NO_NODE. */
+	uint16_t real[MAX_NODES];
+	/* Bytes. Of real ones MemTotal, 0 if it isn't known; of simulated ones as told, 0: as much as there is. */
+	uint64_t size[MAX_NODES];
+	uint8_t distance[MAX_NODES][MAX_NODES]; /* of possible nodes */
 	bool simulated;
 };
 

@@ -111,7 +111,7 @@ bool os_bind_preferred(void *addr, size_t size, uint32_t node)
 
 bool os_bind_interleave(void *addr, size_t size, const struct os_nodes *nodes)
 {
-	return !is_empty(nodes) && set_policy(addr, size, MODE_INTERLEAVE, nodes);
+	return set_policy(addr, size, MODE_INTERLEAVE, nodes);
 }
 
 /* Of each page the node that it is on, or below 0 that it is on none. With `targets` they are moved there. */

@@ -1,10 +1,8 @@
 /* The machine's nodes, read from directories that look like sysfs, or don't. */
+#include "sysfs.h"
 #include "topology.h"
 
-#include <fcntl.h>
-#include <ftw.h>
 #include <sched.h>
-#include <sys/stat.h>
 
 #include "core/os_file.h"
 #include "core/os_numa.h"
@@ -20,84 +18,7 @@ bool __wrap_os_allowed_nodes(struct os_nodes *nodes)
 	return tells_allowed;
 }
 
-/* In memory, where that can be: there are thousands of files. */
-static char root[64];
-static char sysfs[80];
 static struct numa_topology *topology;
-
-static int remove_entry(const char *path, const struct stat *is, int type, struct FTW *where)
-{
-	(void)is;
-	(void)type;
-	(void)where;
-	return remove(path);
-}
-
-static void make_directories(char *path)
-{
-	for (char *slash = path + strlen(root) + 1; (slash = strchr(slash, '/')); slash++) {
-		*slash = '\0';
-		mkdir(path, 0700);
-		*slash = '/';
-	}
-}
-
-static void put_bytes(const char *name, const void *bytes, size_t size)
-{
-	const int flags = O_WRONLY | O_CREAT | O_TRUNC;
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", root, name);
-	fd = open(path, flags, 0600);
-	if (fd < 0) {
-		make_directories(path);
-		fd = open(path, flags, 0600);
-	}
-	must(fd >= 0 && write(fd, bytes, size) == (ssize_t)size);
-	close(fd);
-}
-
-static void put(const char *name, const char *text)
-{
-	put_bytes(name, text, strlen(text));
-}
-
-static void drop(const char *name)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/%s", root, name);
-	must(!remove(path));
-}
-
-/* NULL: there is no such file. */
-static void put_node(uint32_t node, const char *cpus, const char *distances, uint64_t kib)
-{
-	char name[64], text[256];
-
-	snprintf(name, sizeof(name), "node/node%u/cpulist", node);
-	if (cpus)
-		put(name, cpus);
-	snprintf(name, sizeof(name), "node/node%u/distance", node);
-	if (distances)
-		put(name, distances);
-	snprintf(name, sizeof(name), "node/node%u/meminfo", node);
-	snprintf(text, sizeof(text),
-		 "Node %u MemTotal:       %lu kB\nNode %u MemFree:        1 kB\n", node,
-		 (unsigned long)kib, node);
-	put(name, text);
-}
-
-static void put_sets(const char *possible, const char *online, const char *memory)
-{
-	put("node/possible", possible);
-	put("node/online", online);
-	put("node/has_memory", memory);
-	put("node/has_normal_memory", memory);
-	put("node/has_cpu", online);
-	put("cpu/online", "0-7\n");
-}
 
 static const struct numa_topology *read_it(bool expected)
 {
@@ -115,38 +36,44 @@ static void allow(uint64_t bits)
 	allowed = (struct os_nodes){.bits = {bits}};
 }
 
-static int make_root(void **state)
+static int set_up(void **state)
 {
 	(void)state;
-	strcpy(root, "/dev/shm/uslub-topology-XXXXXX");
-	if (!mkdtemp(root))
-		must(mkdtemp(strcpy(root, "/tmp/uslub-topology-XXXXXX")));
-	snprintf(sysfs, sizeof(sysfs), "%s/node", root);
 	tells_allowed = false;
+	make_root();
 	return 0;
 }
 
-static int remove_root(void **state)
+static int tear_down(void **state)
 {
 	(void)state;
 	free(topology);
 	topology = NULL;
-	return nftw(root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	remove_root();
+	return 0;
 }
 
+/* All that there is is on it, whatever its number: the files of the node itself aren't read. */
 static void one_node_is_read(void **state)
 {
-	const struct numa_topology *t;
+	static const uint32_t numbers[] = {0, 7, 1023};
 
 	(void)state;
-	put_sets("0\n", "0\n", "0\n");
-	put_node(0, "0-7\n", "10\n", 24684092);
-	t = read_it(true);
-	assert_set(&t->possible, "0");
-	assert_set(&t->memory, "0");
-	assert_set(&t->cpus[0], "0-7");
-	assert_int_equal(t->size[0], UINT64_C(24684092) * 1024);
-	assert_int_equal(t->cpu_node[8], NO_NODE);
+	put("cpu/online", "0-7\n");
+	for (unsigned int i = 0; i < 3; i++) {
+		const uint32_t node = numbers[i];
+		const struct numa_topology *t;
+		char text[8];
+
+		snprintf(text, sizeof(text), "%u", node);
+		put("node/possible", text);
+		t = read_it(true);
+		assert_set(&t->possible, text);
+		assert_set(&t->memory, text);
+		assert_set(&t->cpus[node], "0-7");
+		assert_int_equal(t->size[node], os_memory_size());
+		assert_int_equal(t->cpu_node[8], node);
+	}
 }
 
 static void two_nodes_are_read(void **state)
@@ -263,20 +190,26 @@ static void without_anything_there_is_one_node(void **state)
 	free(t);
 }
 
-/* A path that is longer than any is no other file's. */
+/* A path that is cut off would be another file's. */
 static void long_paths_are_refused(void **state)
 {
-	static char path[400];
+	const size_t room = 256 - strlen("/possible");
+	char path[256];
 
 	(void)state;
-	memset(path, '/', sizeof(path) - 1);
-	memcpy(path, root, strlen(root));
 	put("node/possible", "0-1\n");
-	memcpy(path + sizeof(path) - 1 - strlen("node"), "node", strlen("node"));
-	free(topology);
-	topology = new_topology();
-	assert_false(numa_topology_read(topology, path));
-	check_topology(topology);
+	put("node/possibl", "0-2\n");
+	memset(path, '/', sizeof(path));
+	memcpy(path, root, strlen(root));
+	for (size_t len = room - 1; len < room + 2; len++) {
+		memcpy(path + len - 4, "node", 5);
+		free(topology);
+		topology = new_topology();
+		assert_int_equal(numa_topology_read(topology, path), len < room);
+		check_topology(topology);
+		assert_set(&topology->possible, len < room ? "0-1" : "0");
+		memset(path + len - 4, '/', 5);
+	}
 }
 
 static void missing_files_are_made_up_for(void **state)
@@ -341,6 +274,8 @@ static void numbers_out_of_range_are_left_out(void **state)
 	assert_int_equal(read_it(true)->size[1], 0);
 	put("node/node1/meminfo", "MemTotal:7");
 	assert_int_equal(read_it(true)->size[1], 7 * 1024);
+	put("node/node1/distance", "15 15\n");
+	assert_distances(read_it(true), 1, 2, " 15 10");
 	put("node/node1/distance", "0 -5\n");
 	assert_distances(read_it(true), 1, 2, " 20 10");
 }
@@ -357,7 +292,8 @@ static void text_that_says_nothing_is_one_node(void **state)
 		assert_set(&topology->cpus[0], "0-7");
 	}
 	/* A directory in a file's place. */
-	assert_int_equal(nftw(sysfs, remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
+	remove_root();
+	make_root();
 	put("node/possible/x", "");
 	read_it(false);
 }
@@ -403,10 +339,10 @@ static void endless_files_are_cut_off(void **state)
 	put_node(0, text, text, 1);
 	assert_set(&read_it(true)->possible, "0-1");
 	memset(text, '7', size);
-	put_sets("0", "0", text);
+	put_sets("0-1", "0-1", text);
 	put_node(0, text, text, 1);
 	put("node/node0/meminfo", text);
-	assert_set(&read_it(true)->memory, "0");
+	assert_set(&read_it(true)->memory, "0-1");
 	assert_int_equal(topology->size[0], 0);
 	free(text);
 }
@@ -457,32 +393,51 @@ static void possible_nodes_are_cheap(void **state)
 /* This machine's, whatever it is. */
 static void the_real_one_is_read(void **state)
 {
+	char text[4096] = "";
+
 	(void)state;
 	free(topology);
 	topology = new_topology();
 	if (!numa_topology_read(topology, "/sys/devices/system/node"))
 		print_message("this machine shows no nodes\n");
 	check_topology(topology);
+	/* What is left out of a machine with one node is as its files would say. */
+	if (os_read_file("/sys/devices/system/node/possible", text, sizeof(text)) == 2 &&
+	    os_read_file("/sys/devices/system/node/node0/meminfo", text, sizeof(text)) > 0)
+		assert_int_equal(strtoull(strstr(text, "MemTotal:") + 9, NULL, 10) * 1024,
+				 topology->size[0]);
 	assert_true(topology->size[id_set_next(&topology->memory, 0)] > 0);
 }
 
-/* It runs before main and on a small stack, where nothing may be allocated or left open. */
-static void nothing_is_left_behind(void **state)
+static size_t mapped_pages(void)
 {
-	int before, after;
+	char text[64] = "";
 
-	(void)state;
-	put_sets("0-1\n", "0\n", "0\n");
-	before = dup(0);
-	close(before);
-	for (unsigned int i = 0; i < 10; i++)
-		read_it(true);
-	after = dup(0);
-	close(after);
-	assert_int_equal(after, before);
+	must(os_read_file("/proc/self/statm", text, sizeof(text) - 1) > 0);
+	return strtoul(text, NULL, 10);
 }
 
-#define topology_test(fn) cmocka_unit_test_setup_teardown(fn, make_root, remove_root)
+static void nothing_is_left_behind(void **state)
+{
+	struct numa_topology *t = new_topology();
+	const int fd = dup(0);
+	size_t before;
+
+	(void)state;
+	close(fd);
+	put_sets("0-1\n", "0\n", "0\n");
+	before = mapped_pages();
+	for (unsigned int i = 0; i < 10; i++) {
+		memset(t, 0, sizeof(*t));
+		assert_int_equal(numa_topology_read(t, i % 2 ? sysfs : root), i % 2);
+	}
+	assert_int_equal(mapped_pages(), before);
+	assert_int_equal(dup(0), fd);
+	close(fd);
+	free(t);
+}
+
+#define topology_test(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
 {

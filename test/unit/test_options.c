@@ -122,6 +122,9 @@ static void texts_are_kept(void **state)
 	assert_string_equal(parse(longest), "");
 	assert_string_equal(options.distance, longest + 9);
 	assert_string_equal(options.node_sizes, "");
+	longest[9 + 255] = '1';
+	assert_non_null(strstr(parse(longest), "no text of 1 to 255 bytes '111"));
+	assert_defaults();
 }
 
 /* Lists of nodes have commas in them, which end no option. */
@@ -175,6 +178,10 @@ static void bad_policies_are_named(void **state)
 		assert_string_equal(options.policy_nodes, "");
 		assert_int_equal(options.stats, 1);
 	}
+	/* What isn't of digits is an option of its own. */
+	assert_non_null(strstr(parse("policy:bind:0,1x,stats:1"), "unknown key '1x'"));
+	assert_string_equal(options.policy_nodes, "0");
+	assert_int_equal(options.stats, 1);
 	for (unsigned int i = 0; i < 130; i++)
 		strcat(list, ",7");
 	assert_non_null(strstr(parse(list), "bad value 'bind:0,7,7"));
@@ -222,6 +229,8 @@ static void mistakes_are_named(void **state)
 		{"distance:", "no text of 1 to 255 bytes '' for distance"},
 		{"node_size:", "no text of 1 to 255 bytes '' for node_size"},
 		{"policy", "no value for 'policy', write it as key:value"},
+		{"policy,bind:0", "no value for 'policy', write it as key:value"},
+		{"0,1-2", "unknown key '0', the nearest is "},
 		{"policies:local", "unknown key 'policies', the nearest is policy"},
 		{"purge_delay:18446744073709551617",
 		 "bad number '18446744073709551617' for purge_delay, it takes 0 to 4294967295"},

@@ -10,9 +10,12 @@
 #include "core/os_syscall.h"
 
 static long kernel(long nr, long a, long b, long c, long d, long e, long f);
+static int unknown_cpu(void);
 #define os_syscall6 kernel
+#define sched_getcpu unknown_cpu
 #include "core/os_numa.c"
 #undef os_syscall6
+#undef sched_getcpu
 
 #define NODES 4
 #define PAGE(i) ((void *)(UINT64_C(0x10000000) + (i)*os_page_size()))
@@ -21,6 +24,7 @@ static long kernel(long nr, long a, long b, long c, long d, long e, long f);
 static struct fake_kernel {
 	int on[OS_MOVE_MAX];
 	bool stuck[OS_MOVE_MAX]; /* can't be moved */
+	bool fleeting;		 /* what is to be moved is given back meanwhile */
 	bool huge;		 /* all pages are one: it moves, but only the first says so */
 	long answer;		 /* below 0: to every call */
 	long move_answer;	 /* below 0: to calls that move */
@@ -35,8 +39,8 @@ static long move_page(uint64_t i, int target)
 	if (fake.on[i] < 0 || fake.stuck[i])
 		return fake.on[i] < 0 ? fake.on[i] : -EBUSY;
 	if (!fake.huge) {
-		fake.on[i] = target;
-		return target;
+		fake.on[i] = fake.fleeting ? -ENOENT : target;
+		return fake.on[i];
 	}
 	for (uint32_t page = 0; page < OS_MOVE_MAX; page++)
 		fake.on[page] = target;
@@ -87,6 +91,12 @@ static long kernel(long nr, long a, long b, long c, long d, long e, long f)
 	fake.mode = c;
 	fake.nodes = *(const struct os_nodes *)d;
 	return 0;
+}
+
+static int unknown_cpu(void)
+{
+	errno = ENOSYS;
+	return -1;
 }
 
 static int reset(void **state)
@@ -146,6 +156,17 @@ static void huge_pages_move_as_a_whole(void **state)
 	assert_int_equal(failed, 0);
 }
 
+static void pages_given_back_are_no_failures(void **state)
+{
+	uint32_t failed = 0;
+
+	(void)state;
+	fake.fleeting = true;
+	fake.stuck[2] = true;
+	assert_int_equal(os_move_pages(PAGE(0), 20, 1, &failed), 0);
+	assert_int_equal(failed, 1);
+}
+
 static void a_refusal_to_move_is_seen(void **state)
 {
 	uint32_t failed = 0;
@@ -173,6 +194,7 @@ static void refusals_are_soft(void **state)
 		assert_int_equal(os_move_pages(PAGE(0), 10, 2, &failed), 0);
 		assert_int_equal(failed, 0);
 		assert_true(os_page_node(PAGE(0)) < 0);
+		assert_true(os_getcpu() < 0);
 		assert_false(os_bind_preferred(PAGE(0), os_page_size(), 0));
 		assert_false(os_bind_interleave(PAGE(0), os_page_size(), &nodes));
 		assert_false(os_allowed_nodes(&nodes));
@@ -238,6 +260,7 @@ int main(void)
 		cmocka_unit_test_setup(those_that_are_stuck_are_counted, reset),
 		cmocka_unit_test_setup(no_more_than_the_most_are_moved, reset),
 		cmocka_unit_test_setup(huge_pages_move_as_a_whole, reset),
+		cmocka_unit_test_setup(pages_given_back_are_no_failures, reset),
 		cmocka_unit_test_setup(a_refusal_to_move_is_seen, reset),
 		cmocka_unit_test_setup(refusals_are_soft, reset),
 		cmocka_unit_test_setup(ranges_are_bound, reset),
