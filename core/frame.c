@@ -31,15 +31,13 @@ static void lower_run_hints(struct section *sec, uint32_t index)
 	hint_set(&sec->run_top, top);
 }
 
-/* What ends here may be the first frame of a full node that is free again: of one, no section has any. */
+/* A frame is free below where the next one is looked for: a node that was full has one again. */
 static void end_full(struct section *sec)
 {
 	struct node *node = atomic_load_explicit(&sec->node, memory_order_relaxed);
 
-	/* Pairs with the fence in note_full(): one of the two sees what the other has stored. */
-	atomic_thread_fence(memory_order_seq_cst);
-	if (node && unlikely(atomic_load_explicit(&node->full, memory_order_relaxed)))
-		atomic_store_explicit(&node->full, false, memory_order_relaxed);
+	if (node)
+		node_end_full(node);
 }
 
 static noinline void lower_hints(struct section *sec, uint32_t index)
@@ -211,7 +209,7 @@ static void *node_claim(struct node *node, const struct want *want, bool hints, 
 }
 
 /* Where the kernel refuses to make more accessible: first fit among the frames that are. */
-static void *node_claim_committed(struct node *node, const struct want *want, bool *zeroed)
+static noinline void *node_claim_committed(struct node *node, const struct want *want, bool *zeroed)
 {
 	struct section *sec;
 	struct search seen = {0, 0};
@@ -231,21 +229,6 @@ static void *node_claim_committed(struct node *node, const struct want *want, bo
 	return NULL;
 }
 
-/* Of a limited node, for others have no end: not one frame was to be had. */
-static void note_full(struct node *node)
-{
-	struct section *sec;
-
-	atomic_store_explicit(&node->full, true, memory_order_relaxed);
-	/* Pairs with the fence in end_full(). */
-	atomic_thread_fence(memory_order_seq_cst);
-	for_each_section_of(node, sec)
-	{
-		if (hint_get(&sec->first_free) < SECTION_FRAMES)
-			atomic_store_explicit(&node->full, false, memory_order_relaxed);
-	}
-}
-
 static void *claim_or_reserve(struct node *node, const struct want *want, bool *zeroed)
 {
 	bool refused = false;
@@ -257,20 +240,23 @@ static void *claim_or_reserve(struct node *node, const struct want *want, bool *
 		addr = node_claim(node, want, true, zeroed, &refused);
 	if (!addr && refused)
 		addr = node_claim_committed(node, want, zeroed);
-	if (!addr && want->room == 1 && atomic_load_explicit(&node->size, memory_order_relaxed))
-		note_full(node);
+	if (!addr && numa_is_on() && want->align == 1)
+		node_note_full(node, want->n);
 	return addr;
 }
 
-/* As claim_or_reserve(), of the node or else of those that it falls back to. */
-static void *claim_near(struct node *first, const struct want *want, bool *zeroed)
+/*
+ * As claim_or_reserve(), of the node or else of those that it falls back to; `full`: of those as well that had nothing
+ * lately.
+ */
+static void *claim_near(struct node *first, const struct want *want, bool full, bool *zeroed)
 {
 	struct node_walk walk = {first, 0};
 	struct node *node;
 	void *addr = NULL;
 
 	while (!addr && (node = node_walk_next(&walk))) {
-		if (want->room == 1 && atomic_load_explicit(&node->full, memory_order_relaxed))
+		if (!full && node_is_full(node, want->n))
 			continue;
 		addr = claim_or_reserve(node, want, zeroed);
 		if (addr)
@@ -297,17 +283,20 @@ void *frame_alloc_near(struct node *node, uint32_t n, uint32_t align, bool *zero
 
 	if (n > FRAME_RUN_MAX || align > FRAME_RUN_MAX)
 		return NULL;
-	addr = claim_near(node, &want, zeroed);
-	if (!addr && frame_unreserve())
-		addr = claim_near(node, &want, zeroed);
+	addr = claim_near(node, &want, false, zeroed);
+	if (!addr && (frame_unreserve() || numa_is_on()))
+		addr = claim_near(node, &want, true, zeroed);
 	return addr;
 }
 
 void *frame_alloc_on(struct node *node, uint32_t n, bool *zeroed)
 {
 	struct want want = {n, 1, n, 0};
-	void *addr = n > FRAME_RUN_MAX ? NULL : claim_or_reserve(node, &want, zeroed);
+	void *addr;
 
+	if (n > FRAME_RUN_MAX || node_is_full(node, n))
+		return NULL;
+	addr = claim_or_reserve(node, &want, zeroed);
 	if (addr)
 		numa_count(node, node, n);
 	return addr;
@@ -317,8 +306,11 @@ void *frame_alloc_roomy(struct node *node, uint32_t n, uint32_t room, bool *zero
 {
 	struct want want = {n, room, room, 0};
 	bool refused = false;
+	void *addr = room > FRAME_RUN_MAX ? NULL : node_claim(node, &want, true, zeroed, &refused);
 
-	return room > FRAME_RUN_MAX ? NULL : node_claim(node, &want, true, zeroed, &refused);
+	if (addr)
+		numa_count(node, node, n);
+	return addr;
 }
 
 void frame_free(void *addr, uint32_t n)
@@ -362,11 +354,14 @@ bool frame_extend(void *addr, uint32_t n, uint32_t more)
 {
 	struct section *sec = section_find((uintptr_t)addr);
 	uint32_t index = frame_index(addr) + n;
+	struct node *node = node_of(addr);
 	bool zeroed;
 
-	if (index + more > SECTION_FRAMES || !bitmap_claim(sec->used, index, more))
+	if (index + more > SECTION_FRAMES || !numa_is_slab_node(node) ||
+	    !bitmap_claim(sec->used, index, more) || !frame_take(sec, index, more, &zeroed))
 		return false;
-	return frame_take(sec, index, more, &zeroed);
+	numa_count(node, node, more);
+	return true;
 }
 
 bool frame_is_ours(const void *addr)

@@ -66,6 +66,8 @@ size_t frame_reserved(void);
  * else, and where address space is limited that as well. False: there was nothing to give.
  */
 bool frame_unreserve(void);
+/* The same of a node whose size is limited, for its address space: what counts is what it has. */
+bool frame_unreserve_of(struct node *node);
 /* Is the frame part of address space that uslub reserved? */
 bool frame_is_ours(const void *addr);
 

@@ -37,7 +37,7 @@ void frame_forget_reserved(struct node *node, uintptr_t start, size_t size)
 	raise_lowest(&heap.lowest, start, size);
 	raise_lowest(&node->lowest, start, size);
 	atomic_fetch_sub_explicit(&heap.reserved, size, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&node->reserved, size, memory_order_relaxed);
+	node_uncharge(node, &node->reserved, size);
 }
 
 struct section *frame_section(uint32_t nr)
@@ -111,8 +111,10 @@ static bool add_frames(struct node *node, uintptr_t start, uintptr_t end)
 		if (!sec || !section_set_node(sec, node) || !section_list(sec) ||
 		    (next - start < SECTION_SIZE && !slab_maps_make(start, next))) {
 			os_unmap((void *)start, end - start);
-			atomic_fetch_sub_explicit(&node->reserved, end - start,
-						  memory_order_relaxed);
+			/* The next try comes here again, where what was made is. */
+			raise_lowest(&heap.lowest, start, end - start);
+			raise_lowest(&node->lowest, start, end - start);
+			node_uncharge(node, &node->reserved, end - start);
 			return false;
 		}
 		section_list_of(node, sec);
@@ -128,7 +130,7 @@ size_t frame_reserved(void)
 	return atomic_load_explicit(&heap.reserved, memory_order_relaxed);
 }
 
-/* A node of limited size gets address space bit by bit, so that mappings of their own have their share of it. */
+/* A node of limited size gets address space bit by bit. */
 static size_t reserve_size(struct node *node)
 {
 	uint64_t whole = atomic_load_explicit(&node->size, memory_order_relaxed);
@@ -136,6 +138,9 @@ static size_t reserve_size(struct node *node)
 
 	if (limit != SIZE_MAX && size > limit / RESERVE_LIMIT_SHARE)
 		size = limit / RESERVE_LIMIT_SHARE;
+	/* So that reserve_again() finds what was given back, and mappings of their own have their share. */
+	if (whole && size > MAPS_FRAMES * FRAME_SIZE)
+		size = MAPS_FRAMES * FRAME_SIZE;
 	if (whole && size > whole / RESERVE_NODE_SHARE)
 		size = whole / RESERVE_NODE_SHARE;
 	return size & ~(FRAME_SIZE - 1);
@@ -184,7 +189,7 @@ static uintptr_t reserve_below(struct node *node, size_t size)
 	uintptr_t end = atomic_load_explicit(&node->lowest, memory_order_relaxed);
 	uintptr_t lowest = atomic_load_explicit(&heap.lowest, memory_order_relaxed);
 
-	if (!end && !lowest && size == SECTION_SIZE)
+	if (!end && !lowest && (size == SECTION_SIZE || numa_is_on()))
 		lowest = (uintptr_t)&heap;
 	for (int i = 0; i < TRY_SECTIONS && (end || lowest); i++) {
 		if (!end)
@@ -203,7 +208,7 @@ static uintptr_t reserve_below(struct node *node, size_t size)
 
 static uintptr_t reserve_piece(struct node *node, size_t size)
 {
-	size_t align = size == SECTION_SIZE || numa_is_on() ? SECTION_SIZE : FRAME_SIZE, head;
+	size_t align = size == SECTION_SIZE ? SECTION_SIZE : FRAME_SIZE, head;
 	uintptr_t start = size <= MAPS_FRAMES * FRAME_SIZE
 				  ? reserve_again(node, (uint32_t)(size >> FRAME_SHIFT))
 				  : 0;
@@ -222,7 +227,10 @@ static uintptr_t reserve_piece(struct node *node, size_t size)
 		os_unmap(map, head);
 	if (head < align)
 		os_unmap((void *)(start + size), align - head);
-	return start;
+	if (may_have(node, start) && may_have(node, start + size - 1))
+		return start;
+	os_unmap((void *)start, size);
+	return 0;
 }
 
 static void lower_lowest(_Atomic uintptr_t *lowest, uintptr_t start)
@@ -241,7 +249,7 @@ static uintptr_t reserve_most(struct node *node, size_t least, size_t *size)
 			start = reserve_piece(node, *size);
 			if (start)
 				return start;
-			atomic_fetch_sub_explicit(&node->reserved, *size, memory_order_relaxed);
+			node_uncharge(node, &node->reserved, *size);
 		}
 		if (*size == least)
 			return 0;

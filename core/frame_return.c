@@ -82,28 +82,44 @@ static bool uncommit_claimed(struct section *sec, uint32_t index, uint32_t n)
 	return done;
 }
 
+/* All free frames of the section, with their address space or without. */
+static bool unreserve_section(struct section *sec, bool unmap)
+{
+	bool some = false;
+	uint32_t end;
+
+	for (uint32_t index = 0;; index = end) {
+		index = bitmap_next(sec->used, index, SECTION_FRAMES, false);
+		if (index >= SECTION_FRAMES)
+			return some;
+		end = index + FRAMES_IN_HAND < SECTION_FRAMES ? index + FRAMES_IN_HAND
+							      : SECTION_FRAMES;
+		end = bitmap_next(sec->used, index, end, true);
+		if (bitmap_claim(sec->used, index, end - index) &&
+		    (unmap ? unreserve_claimed(sec, index, end - index)
+			   : uncommit_claimed(sec, index, end - index)))
+			some = true;
+	}
+}
+
 /* Address space that no limit counts is kept: the next would need a section's metadata elsewhere. */
 bool frame_unreserve(void)
 {
-	bool unmap = os_address_limit() != SIZE_MAX;
+	bool unmap = os_address_limit() != SIZE_MAX, some = false;
+	struct section *sec;
+
+	for_each_section(sec, nr)
+		some |= unreserve_section(sec, unmap);
+	return some;
+}
+
+bool frame_unreserve_of(struct node *node)
+{
 	struct section *sec;
 	bool some = false;
 
-	for_each_section(sec, nr) {
-		uint32_t end;
-
-		for (uint32_t index = 0;; index = end) {
-			index = bitmap_next(sec->used, index, SECTION_FRAMES, false);
-			if (index >= SECTION_FRAMES)
-				break;
-			end = index + FRAMES_IN_HAND < SECTION_FRAMES ? index + FRAMES_IN_HAND
-								      : SECTION_FRAMES;
-			end = bitmap_next(sec->used, index, end, true);
-			if (bitmap_claim(sec->used, index, end - index) &&
-			    (unmap ? unreserve_claimed(sec, index, end - index)
-				   : uncommit_claimed(sec, index, end - index)))
-				some = true;
-		}
-	}
+	if (!atomic_load_explicit(&node->size, memory_order_relaxed))
+		return false;
+	for_each_section_of(node, sec) some |= unreserve_section(sec, true);
 	return some;
 }

@@ -94,8 +94,9 @@ static bool turn_on(bool wanted)
 	t = options.nodes ? topology_simulate(machine) : machine;
 	if (!t)
 		t = machine;
-	numa_turn_on(t, find_first(t), count_ids(&machine->possible) > 1);
+	numa_begin(t, find_first(t), count_ids(&machine->possible) > 1);
 	nodes_make(t);
+	numa_turn_on();
 	frame_bind(&first_node);
 	return true;
 }

@@ -55,6 +55,8 @@ uint32_t hotplug_poll(void);
 bool hotplug_look(void);
 /* The node on which the frame's pages are, as far as they have moved. */
 struct node *hotplug_node_of(const void *frame);
+/* The node on which the pages of its large objects with mappings of their own are: all of them move last. */
+struct node *hotplug_node_of_mapped(struct node *node);
 /* Bytes that have been moved, of all nodes that went; and bytes that the kernel would not move. */
 void hotplug_moved(uint64_t *moved, uint64_t *failed);
 

@@ -245,13 +245,25 @@ static bool is_passed(struct node *node, const void *frame)
 	return true;
 }
 
+static struct node *pages_were_on(struct node *node)
+{
+	struct node *from = atomic_load_explicit(&node->pages_from, memory_order_relaxed);
+
+	return from ? from : node;
+}
+
+struct node *hotplug_node_of_mapped(struct node *node)
+{
+	return atomic_load_explicit(&node->moving, memory_order_relaxed) ? pages_were_on(node)
+									 : target_of(node);
+}
+
 struct node *hotplug_node_of(const void *frame)
 {
-	struct node *node = node_of(frame), *from;
+	struct node *node = node_of(frame);
 	uint32_t moving = atomic_load_explicit(&node->moving, memory_order_relaxed);
 
 	if (moving == MOVE_NONE || (moving == MOVE_BEGUN && (at.round || is_passed(node, frame))))
 		return target_of(node);
-	from = atomic_load_explicit(&node->pages_from, memory_order_relaxed);
-	return from ? from : node;
+	return pages_were_on(node);
 }

@@ -116,17 +116,17 @@ uint32_t cache_shrink_shared(void)
 /* Of the reserve, else of the heap; what either lacks, empty slabs may hold. */
 static struct slab *shared_slab(struct kmem_cache *s, struct node *node)
 {
-	struct slab *slab = get_partial_near(s, node, NO_OWNER);
+	struct slab *slab = get_partial(get_node(s, node), NO_OWNER);
 
 	if (slab)
 		return slab;
 	if (s->flags & CACHE_SHARED && reserve_total() && !reserve_has(s->nr_frames))
 		cache_shrink_shared();
-	slab = new_slab(s, NO_OWNER, node);
+	slab = get_slab(s, node, NO_OWNER);
 	if (slab)
 		return slab;
 	cache_shrink_all();
-	return new_slab(s, NO_OWNER, node);
+	return get_slab(s, node, NO_OWNER);
 }
 
 /* Of that node and no other. */
@@ -162,10 +162,31 @@ void *cache_alloc_shared(struct kmem_cache *s, struct node *node)
 	return alloc_shared(s, node, shared_slab);
 }
 
+/* What the thread would get next, without the slow path, if it is of that node. */
+static void *pop_of_node(struct kmem_cache *s, const struct node *node)
+{
+	struct thread *t = current_thread;
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+	struct free_object *fo = NULL;
+
+	if (s->flags & CACHE_SHARED || local_lock_is_locked(t, c))
+		return NULL;
+	local_lock(c);
+	/* With nothing behind it, it is no object. */
+	if (c->freelist->next && node_of(c->freelist) == node)
+		fo = __sheaf_pop(c);
+	local_unlock(t, c);
+	return fo ? free_object_start(s, fo) : NULL;
+}
+
 /* The thread's sheaf first: where the node is its own, what it has there mostly is of it. */
 void *cache_alloc_node(struct kmem_cache *s, struct node *node)
 {
-	void *object = node == numa_home() ? cache_alloc(s) : NULL;
+	void *object = pop_of_node(s, node);
+
+	if (object)
+		return object;
+	object = node == numa_home() ? cache_alloc(s) : NULL;
 
 	if (object && node_of(object) == node)
 		return object;
@@ -200,6 +221,7 @@ void slab_free_full(struct thread *t, struct kmem_cache *s, struct free_object *
 	local_hold(t, s, &hold);
 	__free(t, s, fo);
 	local_unlock(t, thread_cpu(t, s->cpu_offset));
+	thread_check_nodes(t);
 	thread_poll_idle(t, purge_poll());
 }
 
@@ -207,7 +229,8 @@ void slab_free_full(struct thread *t, struct kmem_cache *s, struct free_object *
 static void free_nested(struct slab *slab, struct free_object *fo)
 {
 	/* Not from the slab later: once the object is pushed, the slab may be anybody's. */
-	struct kmem_cache_node *n = node_of_slab(slab);
+	struct node *node = slab_node(slab);
+	struct kmem_cache_node *n = get_node(slab->cache, node);
 	struct free_group group = free_group_of(slab, fo);
 
 	fo->state.mark = FREE_MARK;
@@ -216,7 +239,7 @@ static void free_nested(struct slab *slab, struct free_object *fo)
 		list_partial(n, slab);
 		break;
 	case FREE_EMPTIED:
-		note_empty(n);
+		note_empty(n, node);
 		break;
 	case FREE_PUSHED:
 	case FREE_ADOPTED:

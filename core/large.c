@@ -30,7 +30,7 @@ static inline void *retake_run(size_t size)
 		t->freed_runs[n] = 0;
 		return NULL;
 	}
-	if (unlikely(!numa_is_welcome_here(base))) {
+	if (unlikely(!numa_is_welcome_here(base, n))) {
 		frame_free(base, n);
 		return NULL;
 	}
@@ -103,7 +103,7 @@ void *map_aligned(size_t size, size_t align, void *(*map)(size_t))
 	return base;
 }
 
-void mapped_count(struct node *node, size_t count, size_t bytes, size_t size)
+void mapped_count(size_t count, size_t bytes, size_t size)
 {
 	size_t longest = atomic_load_explicit(&large_mapped.longest, memory_order_relaxed);
 
@@ -113,38 +113,42 @@ void mapped_count(struct node *node, size_t count, size_t bytes, size_t size)
 		;
 	atomic_fetch_add_explicit(&large_mapped.count, count, memory_order_relaxed);
 	atomic_fetch_add_explicit(&large_mapped.bytes, bytes, memory_order_relaxed);
-	atomic_fetch_add_explicit(&node->mapped, bytes, memory_order_relaxed);
 }
 
-/* The first from `first` on that is large enough, if its size is limited. NULL: none is. */
-static struct node *roomy_node(struct node *first, size_t size)
+/* Address space for frames may be what fills it: free ones give theirs. */
+bool mapped_charge(struct node *node, size_t size)
+{
+	return node_charge(node, &node->mapped, size) ||
+	       (frame_unreserve_of(node) && node_charge(node, &node->mapped, size));
+}
+
+/* Charges the first from `first` on that is large enough, if its size is limited. NULL: none is. */
+static struct node *charge_near(struct node *first, size_t size)
 {
 	struct node_walk walk = {first, 0};
 	struct node *node;
 
-	while ((node = node_walk_next(&walk))) {
-		if (node_charge(node, &node->mapped, size)) {
-			/* mapped_count() does, when it is there. */
-			atomic_fetch_sub_explicit(&node->mapped, size, memory_order_relaxed);
-			break;
-		}
-	}
+	while ((node = node_walk_next(&walk)) && !mapped_charge(node, size))
+		;
 	return node;
 }
 
 static void *mapped_alloc(struct node *node, size_t size, size_t align, bool *zeroed)
 {
 	uint32_t n = frames_of(size);
-	void *base;
+	struct node *on = charge_near(node, size);
+	void *base = on ? map_aligned(n * FRAME_SIZE, align, os_map) : NULL;
 
-	node = roomy_node(node, size);
-	base = node ? map_aligned(n * FRAME_SIZE, align, os_map) : NULL;
-	if (!base)
+	if (!base) {
+		if (on)
+			node_uncharge(on, &on->mapped, size);
 		return NULL;
-	node_bind_mapping(node, base, n * FRAME_SIZE);
-	virt_to_slab(base)->node = node;
+	}
+	node_bind_mapping(on, base, n * FRAME_SIZE);
+	numa_count(node, on, n);
+	virt_to_slab(base)->node = on;
 	slab_set_large(virt_to_slab(base), FRAME_MAPPED, base, n, size);
-	mapped_count(node, 1, size, size);
+	mapped_count(1, size, size);
 	*zeroed = true;
 	return base;
 }
@@ -237,7 +241,7 @@ void *large_alloc_reserved(size_t size, const struct node *node)
 
 	size = size < LARGE_MAX ? round_up(size, os_page_size()) : LARGE_MAX;
 	if (fits_run(size, 1))
-		base = reserve_alloc(frames_of(size), node);
+		base = reserve_alloc(node, frames_of(size));
 	if (!base)
 		return NULL;
 	slab = virt_to_slab(base);
@@ -267,7 +271,8 @@ static noinline void free_reserved_or_mapped(struct slab *slab, void *base, uint
 		reserve_free(base, n);
 		return;
 	}
-	mapped_count(slab->node, -(size_t)1, -slab->size, 0);
+	mapped_count(-(size_t)1, -slab->size, 0);
+	node_uncharge(slab->node, &slab->node->mapped, slab->size);
 	unmap_or_purge(base, n * FRAME_SIZE);
 }
 

@@ -31,13 +31,20 @@ static bool run_resize(struct slab *slab, size_t size)
 static bool mapped_resize(struct slab *slab, size_t size)
 {
 	uint32_t n = frames_of(size), old = slab->nr_frames;
+	size_t more = size > slab->size ? size - slab->size : 0;
 
+	if (more && !mapped_charge(slab->node, more))
+		return false;
 	if (n > old || n < old / 2) {
-		if (!os_resize((void *)slab->base, old * FRAME_SIZE, n * FRAME_SIZE))
+		if (!os_resize((void *)slab->base, old * FRAME_SIZE, n * FRAME_SIZE)) {
+			node_uncharge(slab->node, &slab->node->mapped, more);
 			return false;
+		}
 		slab->nr_frames = n;
 	}
-	mapped_count(slab->node, 0, size - slab->size, size);
+	if (!more)
+		node_uncharge(slab->node, &slab->node->mapped, slab->size - size);
+	mapped_count(0, size - slab->size, size);
 	slab->size = size;
 	return true;
 }
@@ -65,14 +72,19 @@ static bool move_onto(struct slab *slab, void *to, uint32_t n)
 /* Takes the pages along to n frames of address space of their own. NULL: nothing has changed. */
 static void *move_to_mapping(struct slab *slab, size_t size, uint32_t n)
 {
-	void *to = map_aligned(n * FRAME_SIZE, FRAME_SIZE, os_map);
 	/* Not from the slab later: once the pages have moved, its frame may be somebody else's. */
 	size_t count = slab->kind == FRAME_RUN, old = count ? 0 : slab->size;
 	struct node *node = count ? node_of((void *)slab->base) : slab->node;
+	void *to;
 
-	if (!to || !move_onto(slab, to, n))
+	if (!mapped_charge(node, size - old))
 		return NULL;
-	mapped_count(node, count, size - old, size);
+	to = map_aligned(n * FRAME_SIZE, FRAME_SIZE, os_map);
+	if (!to || !move_onto(slab, to, n)) {
+		node_uncharge(node, &node->mapped, size - old);
+		return NULL;
+	}
+	mapped_count(count, size - old, size);
 	virt_to_slab(to)->node = node;
 	slab_set_large(virt_to_slab(to), FRAME_MAPPED, to, n, size);
 	return to;
@@ -111,9 +123,13 @@ static uint32_t power_below(uint32_t n)
 }
 
 /* A run where it can grow on in place, if there is such a place. */
-static void *roomy_alloc(struct node *node, size_t size, bool *zeroed)
+static void *roomy_alloc(const struct slab *slab, size_t size, bool *zeroed)
 {
 	uint32_t n = frames_of(size);
+	/* On the node that it is of, if that is where the thread's memory may come from. */
+	struct node *node = numa_is_welcome_here((void *)slab->base, n)
+				    ? node_of((void *)slab->base)
+				    : numa_home();
 	void *base = NULL;
 
 	for (uint32_t factor = GROWTH_ROOM; !base && factor > 1; factor /= 4) {
@@ -133,8 +149,7 @@ static void *roomy_alloc(struct node *node, size_t size, bool *zeroed)
 static void *copy_to_room(struct slab *slab, size_t size)
 {
 	bool zeroed;
-	void *to = fits_run(size, 1) ? roomy_alloc(node_of((void *)slab->base), size, &zeroed)
-				     : NULL;
+	void *to = fits_run(size, 1) ? roomy_alloc(slab, size, &zeroed) : NULL;
 
 	if (!to)
 		return NULL;

@@ -59,65 +59,88 @@ struct slab *get_partial(struct kmem_cache_node *n, struct thread *owner)
 	return slab ? slab : pop_partial(n, !active, owner);
 }
 
-/* What a node has in partial slabs beyond that is for others to take. */
+/* What a node has in partial slabs beyond that is for others to take, as in SLUB. */
 #define MANY_PARTIAL 5
 
-static bool may_take_from(struct kmem_cache *s, struct node *node, struct node *home)
-{
-	int32_t nr_partial =
-		atomic_load_explicit(&get_node(s, node)->nr_partial, memory_order_relaxed);
-
-	return nr_partial > MANY_PARTIAL ||
-	       (nr_partial > 0 && atomic_load_explicit(&home->full, memory_order_relaxed));
-}
-
 /* In so many of a hundred cases as the control files say: none, where nobody did. */
-static bool should_look_elsewhere(const struct kmem_cache *s, const struct node *home)
+static bool should_defrag(const struct kmem_cache *s)
 {
 	static _Atomic uint32_t looks;
 	uint32_t ratio =
 		atomic_load_explicit(&cache_knobs_of(s)->defrag_ratio, memory_order_relaxed);
 
-	if (atomic_load_explicit(&home->full, memory_order_relaxed))
-		return true;
 	return ratio && atomic_fetch_add_explicit(&looks, 37, memory_order_relaxed) % 100 < ratio;
 }
 
-static struct slab *get_any_partial(struct kmem_cache *s, struct node *home, struct thread *owner)
+/* SLUB's: of those that home falls back to, the first that has more than so many. */
+static noinline struct slab *get_any_partial(struct kmem_cache *s, struct node *home,
+					     struct thread *owner, int32_t more_than)
 {
 	struct node_walk walk = {home, 1};
 	struct slab *slab = NULL;
 	struct node *node;
 
 	while (!slab && (node = node_walk_next(&walk))) {
-		if (node != home && may_take_from(s, node, home))
-			slab = get_partial(get_node(s, node), owner);
+		struct kmem_cache_node *n = get_node(s, node);
+
+		/* A hint; below zero it isn't asked: somebody may have counted too few. */
+		if (more_than < 0 ||
+		    atomic_load_explicit(&n->nr_partial, memory_order_relaxed) > more_than)
+			slab = get_partial(n, owner);
 	}
 	return slab;
 }
 
-struct slab *get_partial_near(struct kmem_cache *s, struct node *home, struct thread *owner)
+static struct slab *count_partial(struct slab *slab, const struct kmem_cache *s)
 {
-	struct slab *slab = get_partial(get_node(s, home), owner);
-
-	if (!slab && numa_is_on() && should_look_elsewhere(s, home))
-		slab = get_any_partial(s, home, owner);
+	if (slab)
+		cache_count(s, ALLOC_FROM_PARTIAL, 1);
 	return slab;
 }
 
-/* So seldom that the walk over the list costs each slab that became empty a few steps. */
-static bool should_shrink(struct kmem_cache_node *n, uint32_t nr_empty)
+/* Each of these ends before the next begins: for the stack, as little as can be is kept meanwhile. */
+static noinline struct slab *get_slab_near(struct kmem_cache *s, struct node *home,
+					   struct thread *owner)
+{
+	struct slab *slab = get_partial(get_node(s, home), owner);
+
+	if (!slab && should_defrag(s))
+		slab = get_any_partial(s, home, owner, MANY_PARTIAL);
+	if (slab)
+		return count_partial(slab, s);
+	slab = new_slab_on(s, owner, home);
+	if (slab)
+		return slab;
+	slab = get_any_partial(s, home, owner, -1);
+	return slab ? count_partial(slab, s) : new_slab(s, owner, home);
+}
+
+struct slab *get_slab(struct kmem_cache *s, struct node *home, struct thread *owner)
+{
+	struct slab *slab;
+
+	if (numa_is_on())
+		return get_slab_near(s, home, owner);
+	slab = get_partial(get_node(s, home), owner);
+	return slab ? count_partial(slab, s) : new_slab(s, owner, home);
+}
+
+/*
+ * So seldom that the walk over the list costs each slab that became empty a few steps. Of a node that has left nobody
+ * takes the last ones.
+ */
+static bool should_shrink(struct kmem_cache_node *n, const struct node *node, uint32_t nr_empty)
 {
 	int32_t nr_partial = atomic_load_explicit(&n->nr_partial, memory_order_relaxed);
 
-	return nr_empty >= 8 && (int64_t)nr_empty * 4 >= nr_partial;
+	return (nr_empty >= 8 || !numa_is_slab_node(node)) && (int64_t)nr_empty * 4 >= nr_partial;
 }
 
-void note_empty(struct kmem_cache_node *n)
+void note_empty(struct kmem_cache_node *n, const struct node *node)
 {
 	uint32_t nr_empty = atomic_fetch_add_explicit(&n->nr_empty, 1, memory_order_relaxed) + 1;
 
-	if (should_shrink(n, nr_empty))
+	if (should_shrink(n, node, nr_empty))
 		shrink_node(n);
 }
 

@@ -30,12 +30,12 @@ void list_partial(struct kmem_cache_node *n, struct slab *slab);
 /* Takes a slab from the list for `owner`; NULL: none. */
 struct slab *get_partial(struct kmem_cache_node *n, struct thread *owner);
 /*
- * The same for who has `home` for its node. Another's is taken where that one has many, now and then, and where home has
- * nothing left: SLUB's get_any_partial().
+ * A slab with free objects for `owner`, whose node is `home`: of its list, or new, of another node's list, or a new one of
+ * another node. NULL: out of memory.
  */
-struct slab *get_partial_near(struct kmem_cache *s, struct node *home, struct thread *owner);
-/* A slab on the list has become empty: discards such when they are a good part of the list. */
-void note_empty(struct kmem_cache_node *n);
+struct slab *get_slab(struct kmem_cache *s, struct node *home, struct thread *owner);
+/* A slab on the list has become empty: discards such when they are a good part of the list. `node`: whose that is. */
+void note_empty(struct kmem_cache_node *n, const struct node *node);
 /* Discards the empty ones of the list. Returns how many went. */
 uint32_t shrink_node(struct kmem_cache_node *n);
 /* Has a slab on its list become empty since the last shrink? */

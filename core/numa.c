@@ -48,13 +48,13 @@ struct node *numa_local(void)
 	return nearest_to(__atomic_load_n(&numa.topology->cpu_node[cpu], __ATOMIC_RELAXED));
 }
 
-static struct node *next_turn(void)
+static struct node *whose_turn(void)
 {
 	uint32_t n = atomic_load_explicit(&numa.nr_turns, memory_order_relaxed), i;
 
 	if (!n)
 		return numa_local();
-	i = atomic_fetch_add_explicit(&numa.turn, 1, memory_order_relaxed) % n;
+	i = atomic_load_explicit(&numa.turn, memory_order_relaxed) % n;
 	return nearest_to(atomic_load_explicit(&numa.turns[i], memory_order_relaxed));
 }
 
@@ -64,7 +64,7 @@ struct node *__numa_home(void)
 	case POLICY_PREFERRED:
 		return nearest_to(atomic_load_explicit(&numa.preferred, memory_order_relaxed));
 	case POLICY_INTERLEAVE:
-		return next_turn();
+		return whose_turn();
 	case POLICY_DEFAULT:
 	case POLICY_LOCAL:
 	case POLICY_BIND:
@@ -79,19 +79,36 @@ bool numa_is_slab_node(const struct node *node)
 }
 
 /* Where home has nothing left, one slab from elsewhere is as good as the next. */
-bool __numa_is_welcome(const struct node *node, const struct node *home)
+bool __numa_is_welcome(const struct node *node, const struct node *home, uint32_t frames)
 {
 	return nodes_have(numa.alloc_nodes, node->id) &&
-	       (numa_mode() == POLICY_INTERLEAVE ||
-		atomic_load_explicit(&home->full, memory_order_relaxed));
+	       (numa_mode() == POLICY_INTERLEAVE || node_is_full(home, frames));
 }
 
-bool __numa_is_welcome_here(const void *frame)
+bool __numa_is_welcome_here(const void *frame, uint32_t frames)
 {
-	const struct node *node = node_of(frame);
+	return numa_is_welcome(node_of(frame), __numa_home(), frames);
+}
 
-	return numa_mode() == POLICY_INTERLEAVE ? nodes_have(numa.alloc_nodes, node->id)
-						: numa_is_welcome(node, __numa_home());
+/* So long a node that had nothing isn't asked again, should nobody say that it has. */
+#define FULL_MS 100
+
+bool __node_is_full(const struct node *node, uint32_t frames)
+{
+	union node_full full = {.word = atomic_load_explicit(&node->full, memory_order_relaxed)};
+
+	return frames >= full.frames && os_clock_ms() < full.until;
+}
+
+void node_note_full(struct node *node, uint32_t frames)
+{
+	union node_full full = {.word = atomic_load_explicit(&node->full, memory_order_relaxed)};
+	uint64_t now = os_clock_ms();
+
+	if (now >= full.until || frames < full.frames)
+		full.frames = frames & 0xffff;
+	full.until = (now + FULL_MS) & 0xffffffffffff;
+	atomic_store_explicit(&node->full, full.word, memory_order_relaxed);
 }
 
 struct node *node_walk_next(struct node_walk *walk)
@@ -127,6 +144,8 @@ void __numa_count(struct node *wanted, struct node *node, uint32_t frames)
 		node_add(wanted, NUMA_FOREIGN, frames);
 	}
 	node_add(node, node == numa_local() ? LOCAL_NODE : OTHER_NODE, frames);
+	if (numa_mode() == POLICY_INTERLEAVE)
+		atomic_fetch_add_explicit(&numa.turn, 1, memory_order_relaxed);
 }
 
 bool node_charge(struct node *node, _Atomic size_t *what, size_t bytes)

@@ -32,6 +32,16 @@ enum node_count {
 	NR_NODE_COUNTS
 };
 
+/* No run of so many frames, or more, was to be had of the node lately: it isn't asked again until then. */
+union node_full {
+	uint64_t word;
+	struct {
+		uint64_t until : 48; /* os_clock_ms() */
+		uint64_t frames : 16;
+	};
+};
+static_assert(sizeof(union node_full) == 8, "one word");
+
 /* Are its pages to be moved to where they belong? */
 enum node_move { MOVE_NONE, MOVE_WAITS, MOVE_BEGUN };
 
@@ -44,7 +54,7 @@ struct node {
 	_Atomic uint64_t size;	  /* bytes; what the two may be together; 0: no limit */
 	uint16_t id;		  /* const once numa_is_on() */
 	uint16_t real;		  /* control plane; the machine's node; NO_NODE: none */
-	_Atomic bool full;	  /* hint: no frame is to be had of it, until one is freed */
+	_Atomic uint64_t full;	  /* hint; union node_full */
 	_Atomic(struct node *)
 		pages_on; /* control plane; where the pages of its frames are; NULL: on it */
 	_Atomic(struct node *)
@@ -85,7 +95,7 @@ struct node *numa_last(void);
 #define for_each_node(n) for ((n) = numa_last(); (n); (n) = (n)->next)
 
 struct node *__numa_home(void);
-/* Where memory is to come from that the calling thread asks for: by the policy and its cpu. */
+/* Where memory is to come from that the calling thread asks for: by the policy, its cpu, whose turn it is. */
 static inline struct node *numa_home(void)
 {
 	return numa_is_on() ? __numa_home() : &first_node;
@@ -93,18 +103,19 @@ static inline struct node *numa_home(void)
 /* The node that the calling thread's cpu belongs to, or that is nearest to it and may be used. */
 struct node *numa_local(void);
 bool numa_is_slab_node(const struct node *node);
-/* May a thread whose home that is go on with a slab of the node? */
-bool __numa_is_welcome(const struct node *node, const struct node *home);
-static inline bool numa_is_welcome(const struct node *node, const struct node *home)
+/* May a thread whose home that is go on with a slab of the node, of so many frames? */
+bool __numa_is_welcome(const struct node *node, const struct node *home, uint32_t frames);
+static inline bool numa_is_welcome(const struct node *node, const struct node *home,
+				   uint32_t frames)
 {
-	return node == home || __numa_is_welcome(node, home);
+	return node == home || __numa_is_welcome(node, home, frames);
 }
 
-/* May the calling thread go on with a frame of ours, wherever it is? */
-bool __numa_is_welcome_here(const void *frame);
-static inline bool numa_is_welcome_here(const void *frame)
+/* May the calling thread go on with frames of ours, wherever they are? */
+bool __numa_is_welcome_here(const void *frame, uint32_t frames);
+static inline bool numa_is_welcome_here(const void *frame, uint32_t frames)
 {
-	return !numa_is_on() || __numa_is_welcome_here(frame);
+	return !numa_is_on() || __numa_is_welcome_here(frame, frames);
 }
 
 /* Counts nodes that have left slab_nodes: a thread that has seen fewer has slabs to give up. */
@@ -117,7 +128,7 @@ struct node_walk {
 };
 struct node *node_walk_next(struct node_walk *walk);
 
-/* So many frames came from `node`, where `wanted` was. */
+/* So many frames came from `node`, where `wanted` was: the next turn is another's. */
 void __numa_count(struct node *wanted, struct node *node, uint32_t frames);
 static inline void numa_count(struct node *wanted, struct node *node, uint32_t frames)
 {
@@ -125,8 +136,28 @@ static inline void numa_count(struct node *wanted, struct node *node, uint32_t f
 		__numa_count(wanted, node, frames);
 }
 
+bool __node_is_full(const struct node *node, uint32_t frames);
+/* Is it of no use to ask the node for so many frames? */
+static inline bool node_is_full(const struct node *node, uint32_t frames)
+{
+	return unlikely(atomic_load_explicit(&node->full, memory_order_relaxed) != 0) &&
+	       __node_is_full(node, frames);
+}
+void node_note_full(struct node *node, uint32_t frames);
+/* It has something again. */
+static inline void node_end_full(struct node *node)
+{
+	if (unlikely(atomic_load_explicit(&node->full, memory_order_relaxed) != 0))
+		atomic_store_explicit(&node->full, 0, memory_order_relaxed);
+}
+
 /* Counts bytes on node->reserved or node->mapped. False: the node is not so large. */
 bool node_charge(struct node *node, _Atomic size_t *what, size_t bytes);
+static inline void node_uncharge(struct node *node, _Atomic size_t *what, size_t bytes)
+{
+	atomic_fetch_sub_explicit(what, bytes, memory_order_relaxed);
+	node_end_full(node);
+}
 /* Has the kernel take pages of that range from the node, where the machine has several. */
 void node_bind(struct node *node, void *addr, size_t size);
 /* The same for a mapping of its own, which policy:interleave spreads. */
@@ -136,8 +167,12 @@ void node_bind_mapping(struct node *node, void *addr, size_t size);
 
 /* What is known of nodes; NULL until numa_turn_on(). */
 struct numa_topology *numa_topology(void);
-/* From now on there are several: those of the topology, of which first_node is `first`. `binds`: so has the machine. */
-void numa_turn_on(struct numa_topology *topology, uint32_t first, bool binds);
+/*
+ * There are to be several: those of the topology, of which first_node is `first`. `binds`: so has the machine. Once they
+ * are made and in slab_nodes, numa_turn_on() has everybody ask about them.
+ */
+void numa_begin(struct numa_topology *topology, uint32_t first, bool binds);
+void numa_turn_on(void);
 /* The machine's node that its pages come from; NO_NODE: the machine has one only. */
 uint32_t numa_real(const struct node *node);
 /* The node of slab_nodes that is nearest to that one. */

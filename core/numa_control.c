@@ -27,33 +27,33 @@ static uint32_t distance(uint32_t from, uint32_t to)
 	return d ? d : UINT8_MAX;
 }
 
-/* The next larger distance from the node to a possible one; 0: none. */
-static uint32_t next_distance(uint32_t from, uint32_t than)
-{
-	uint32_t least = 0;
+#define for_each_possible(id)                                                          \
+	for (uint32_t id = id_set_next(&numa.topology->possible, 0); (id) < MAX_NODES; \
+	     (id) = id_set_next(&numa.topology->possible, (id) + 1))
 
-	for (uint32_t id = 0; id < MAX_NODES; id++) {
-		uint32_t d = distance(from, id);
-
-		if (id_set_has(&numa.topology->possible, id) && d > than && (!least || d < least))
-			least = d;
-	}
-	return least;
-}
-
-/* Itself, then all that are possible, by distance. */
+/* Itself, then all that are possible, by distance: a sort by counting. */
 static void set_order(struct node *node)
 {
-	uint32_t n = 1, d = 0;
+	uint16_t at[UINT8_MAX + 2] = {0};
+	uint32_t n = 1;
 
+	for_each_possible(id)
+	{
+		if (id != node->id)
+			at[distance(node->id, id) + 1]++;
+	}
+	for (uint32_t d = 0; d <= UINT8_MAX; d++) {
+		uint16_t nearer = at[d + 1];
+
+		at[d] = (uint16_t)n;
+		n += nearer;
+	}
 	atomic_store_explicit(&node->order[0], node->id, memory_order_relaxed);
-	while ((d = next_distance(node->id, d))) {
-		for (uint32_t id = 0; id < MAX_NODES && n < MAX_NODES; id++) {
-			if (id != node->id && id_set_has(&numa.topology->possible, id) &&
-			    distance(node->id, id) == d)
-				atomic_store_explicit(&node->order[n++], (uint16_t)id,
-						      memory_order_relaxed);
-		}
+	for_each_possible(id)
+	{
+		if (id != node->id)
+			atomic_store_explicit(&node->order[at[distance(node->id, id)]++],
+					      (uint16_t)id, memory_order_relaxed);
 	}
 	for (; n < MAX_NODES; n++)
 		atomic_store_explicit(&node->order[n], NO_NODE, memory_order_relaxed);
@@ -68,15 +68,30 @@ static void node_init(struct node *node, uint32_t id)
 	set_order(node);
 }
 
-/* Of alloc_nodes. */
+/* The next of the set from `id` on; MAX_NODES: none. */
+static uint32_t nodes_next(_Atomic uint64_t *set, uint32_t id)
+{
+	while (id < MAX_NODES) {
+		uint64_t rest = atomic_load_explicit(&set[id / 64], memory_order_relaxed) >>
+				id % 64;
+
+		if (rest)
+			return id + (uint32_t)__builtin_ctzll(rest);
+		id = (id / 64 + 1) * 64;
+	}
+	return MAX_NODES;
+}
+
+/* Of alloc_nodes, the nearest to a possible one. */
 static uint16_t find_nearest(uint32_t id)
 {
 	uint32_t best = NO_NODE, least = UINT32_MAX;
 
 	if (nodes_have(numa.alloc_nodes, id))
 		return (uint16_t)id;
-	for (uint32_t other = 0; other < MAX_NODES; other++) {
-		if (nodes_have(numa.alloc_nodes, other) && distance(id, other) < least) {
+	for (uint32_t other = nodes_next(numa.alloc_nodes, 0); other < MAX_NODES;
+	     other = nodes_next(numa.alloc_nodes, other + 1)) {
+		if (distance(id, other) < least) {
 			least = distance(id, other);
 			best = other;
 		}
@@ -125,13 +140,20 @@ static void follow(void)
 {
 	uint64_t named[NODE_WORDS], all[NODE_WORDS];
 	bool any = policy_nodes_online(named);
+	uint32_t lowest;
 
 	for (uint32_t w = 0; w < NODE_WORDS; w++)
 		all[w] = atomic_load_explicit(&numa.slab_nodes[w], memory_order_relaxed);
 	store_alloc_nodes(any && numa_mode() == POLICY_BIND ? named : all);
 	store_turns(any ? named : all);
-	for (uint32_t id = 0; id < MAX_NODES; id++)
-		atomic_store_explicit(&numa.nearest[id], find_nearest(id), memory_order_relaxed);
+	lowest = nodes_next(numa.alloc_nodes, 0);
+	for (uint32_t id = 0; id < MAX_NODES; id++) {
+		bool possible = id_set_has(&numa.topology->possible, id);
+
+		atomic_store_explicit(&numa.nearest[id],
+				      possible ? find_nearest(id) : (uint16_t)lowest,
+				      memory_order_relaxed);
+	}
 }
 
 /* Behind all others: it is only added to. */
@@ -237,14 +259,16 @@ bool numa_has_other_slab_node(const struct node *node)
 	return false;
 }
 
-void numa_turn_on(struct numa_topology *topology, uint32_t first, bool binds)
+void numa_begin(struct numa_topology *topology, uint32_t first, bool binds)
 {
 	numa.topology = topology;
 	numa.binds = binds;
 	node_init(&first_node, first);
 	node_publish(&first_node);
-	nodes_store(numa.slab_nodes, first, true);
-	follow();
+}
+
+void numa_turn_on(void)
+{
 	/* Release pairs with the acquire in numa_is_on(). */
 	atomic_store_explicit(&numa_on, true, memory_order_release);
 }

@@ -116,9 +116,14 @@ static void *pieces_alloc(uint32_t n, const struct node *node, bool is)
 	return NULL;
 }
 
-void *reserve_alloc(uint32_t n, const struct node *node)
+void *reserve_alloc_on(const struct node *node, uint32_t n)
 {
-	void *addr = pieces_alloc(n, node, true);
+	return pieces_alloc(n, node, true);
+}
+
+void *reserve_alloc(const struct node *node, uint32_t n)
+{
+	void *addr = reserve_alloc_on(node, n);
 
 	return addr ? addr : pieces_alloc(n, node, false);
 }

@@ -12,8 +12,10 @@
 
 /* Sets up to that many bytes aside, before main. Returns how many: what the kernel didn't give is missing. */
 size_t reserve_init(size_t bytes);
-/* n frames in a row, resident, their content undefined; of that node if it has them. NULL: there is no room. */
-void *reserve_alloc(uint32_t n, const struct node *node);
+/* n frames in a row, resident, their content undefined, of that node. NULL: there is no room. */
+void *reserve_alloc_on(const struct node *node, uint32_t n);
+/* The same, of another where that one has none. */
+void *reserve_alloc(const struct node *node, uint32_t n);
 void reserve_free(void *addr, uint32_t n);
 /* Bytes of it, in use or free. */
 size_t reserve_total(void);

@@ -139,7 +139,7 @@ static struct slab *make_of(struct kmem_cache *s, struct thread *owner, void *ba
 
 struct slab *new_slab(struct kmem_cache *s, struct thread *owner, struct node *node)
 {
-	void *base = s->flags & CACHE_SHARED ? reserve_alloc(s->nr_frames, node) : NULL;
+	void *base = s->flags & CACHE_SHARED ? reserve_alloc(node, s->nr_frames) : NULL;
 	bool reserved = base != NULL, zeroed;
 
 	if (!base)
@@ -149,9 +149,12 @@ struct slab *new_slab(struct kmem_cache *s, struct thread *owner, struct node *n
 
 struct slab *new_slab_on(struct kmem_cache *s, struct thread *owner, struct node *node)
 {
-	bool zeroed;
+	bool reserved = s->flags & CACHE_SHARED && reserve_total(), zeroed;
 
-	return make_of(s, owner, frame_alloc_on(node, s->nr_frames, &zeroed), false);
+	return make_of(s, owner,
+		       reserved ? reserve_alloc_on(node, s->nr_frames)
+				: frame_alloc_on(node, s->nr_frames, &zeroed),
+		       reserved);
 }
 
 void discard_slab(struct slab *slab)

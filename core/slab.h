@@ -117,7 +117,7 @@ extern struct slab slab_none __attribute__((visibility("hidden")));
  * out of memory.
  */
 struct slab *new_slab(struct kmem_cache *s, struct thread *owner, struct node *node);
-/* Of that node and no other. */
+/* Of that node and no other; where s has its slabs of the reserve, of that. */
 struct slab *new_slab_on(struct kmem_cache *s, struct thread *owner, struct node *node);
 /* Gives back a slab that the caller owns and in which no object is in use. */
 void discard_slab(struct slab *slab);

@@ -162,21 +162,26 @@ static bool has_used(struct thread *t, const struct kmem_cache *s)
 	return thread_cpu(t, s->cpu_offset)->local_lock != 0;
 }
 
-void thread_flush(struct thread *t, struct kmem_cache *s)
+bool thread_flush(struct thread *t, struct kmem_cache *s)
 {
 	struct local_hold hold;
 
-	if (!has_used(t, s) || !local_trylock(t, s, &hold))
-		return;
+	if (!has_used(t, s))
+		return true;
+	if (!local_trylock(t, s, &hold))
+		return false;
 	__thread_flush(t, s);
 	local_unlock(t, thread_cpu(t, s->cpu_offset));
+	return true;
 }
 
-void thread_flush_all(struct thread *t)
+bool thread_flush_all(struct thread *t)
 {
 	struct kmem_cache *s;
+	bool all = true;
 
-	for_each_cache(s, i) thread_flush(t, s);
+	for_each_cache(s, i) all &= thread_flush(t, s);
+	return all;
 }
 
 /* The record of a thread that runs no more, for the next one. Whatever it was in the middle of is over. */
@@ -196,18 +201,27 @@ static void thread_pass_on(struct thread *t)
 	frame_stack_push(&ended, virt_to_slab(t));
 }
 
+/* How often all is flushed where some of it is held by who was interrupted. */
+#define MANY_TRIES 16
+
 void thread_check_destroyed(struct thread *t)
 {
 	uint32_t destroyed = atomic_load_explicit(&nr_destroyed, memory_order_acquire);
 	struct kmem_cache *s;
 
+	bool all = true;
+
 	if (likely(t->destroyed_seen == destroyed))
 		return;
-	t->destroyed_seen = destroyed;
 	for_each_cache(s, i)
 	{
 		if (!s->refcount)
-			thread_flush(t, s);
+			all &= thread_flush(t, s);
+	}
+	/* Not before: what a handler ends, or was in the way of, the next slow path does. */
+	if (all || ++t->destroyed_tries == MANY_TRIES) {
+		t->destroyed_seen = destroyed;
+		t->destroyed_tries = 0;
 	}
 }
 
@@ -217,8 +231,11 @@ void thread_check_nodes(struct thread *t)
 
 	if (likely(t->left_seen == left))
 		return;
-	t->left_seen = left;
-	thread_flush_all(t);
+	/* A lock may be held for good, as far as can be known. */
+	if (thread_flush_all(t) || ++t->left_tries == MANY_TRIES) {
+		t->left_seen = left;
+		t->left_tries = 0;
+	}
 }
 
 /* Another thread may be changing its sheaf: then the answer is one of the past, or 0. */

@@ -36,9 +36,9 @@ bool __thread_refill(struct thread *t, struct kmem_cache *s);
 void __thread_flush_sheaf(struct thread *t, struct kmem_cache *s, struct free_object *fo);
 /* What was announced in t->sending has gone, or is to go with all else. The lock is held. */
 void thread_end_sending(struct thread *t, const struct kmem_cache *s);
-/* Gives up all that the thread has of the cache; thread_flush(): unless its lock is held. */
+/* Gives up all that the thread has of the cache. thread_flush(): false: its lock is held, and it keeps it. */
 void __thread_flush(struct thread *t, struct kmem_cache *s);
-void thread_flush(struct thread *t, struct kmem_cache *s);
+bool thread_flush(struct thread *t, struct kmem_cache *s);
 /* Puts l->flushing away to the slabs. */
 void __thread_put_all(struct thread *t, struct kmem_cache *s);
 
@@ -55,7 +55,7 @@ void thread_check_nodes(struct thread *t);
 void thread_poll_idle(struct thread *t, uint64_t now);
 
 /* Flushes every cache whose lock is free. */
-void thread_flush_all(struct thread *t);
+bool thread_flush_all(struct thread *t);
 /* Is the object in any thread's sheaf, or on its way out of one? For reports: it looks at all threads. */
 bool thread_has_free(const struct kmem_cache *s, const struct free_object *fo);
 /* Objects in all threads' sheaves of the cache. */

@@ -150,15 +150,11 @@ static struct slab *__next_slab(struct thread *t, struct kmem_cache *s, struct n
 
 	/* What is of another node than it should be goes there, for who is on it. */
 	while ((slab = __own_slab(t, s))) {
-		if (numa_is_welcome(slab_node(slab), home))
+		if (numa_is_welcome(slab_node(slab), home, s->nr_frames))
 			return slab;
 		put_slab(slab);
 	}
-	slab = get_partial_near(s, home, t);
-	if (!slab)
-		return new_slab(s, t, home);
-	cache_count(s, ALLOC_FROM_PARTIAL, 1);
-	return slab;
+	return get_slab(s, home, t);
 }
 
 /* The thread has been moved to another node, or its node has left, or the policy has changed. */
@@ -167,7 +163,7 @@ static void __leave_other_node(struct thread *t, struct kmem_cache *s, struct no
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 	struct slab *slab = c->slab;
 
-	if (slab == &slab_none || numa_is_welcome(slab_node(slab), home))
+	if (slab == &slab_none || numa_is_welcome(slab_node(slab), home, s->nr_frames))
 		return;
 	cache_count(s, ALLOC_NODE_MISMATCH, 1);
 	c->slab = &slab_none;
@@ -366,7 +362,7 @@ static void __put_remote(struct thread *t, struct kmem_cache *s, struct slab *sl
 	struct free_group group;
 	struct free_object *rest = __announce(t, s, slab, &group);
 	/* Not from the slab later: once the objects are free, it may be anybody's. */
-	struct kmem_cache_node *n = node_of_slab(slab);
+	struct node *node = slab_node(slab);
 	enum free_result result;
 
 	thread_lists(t, s)->flushing = rest;
@@ -375,12 +371,12 @@ static void __put_remote(struct thread *t, struct kmem_cache *s, struct slab *sl
 	result = slab_note_remote(slab, group.word, before, t);
 	thread_end_sending(t, s);
 	if (result == FREE_EMPTIED)
-		note_empty(n);
+		note_empty(get_node(s, node), node);
 	if (result != FREE_ADOPTED)
 		return;
 	__slab_collect(slab);
 	/* What is far away is of more use to who is near it. */
-	if (numa_is_welcome_here((void *)slab->base))
+	if (numa_is_welcome_here((void *)slab->base, slab->nr_frames))
 		__add_partial(t, s, slab);
 	else
 		put_slab(slab);

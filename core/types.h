@@ -312,13 +312,14 @@ struct thread {
 	_Atomic int process;   /* CAS; of the thread that has it, by pid; 0: ended */
 	_Atomic int32_t owned; /* frames on its lists */
 	uint32_t hooked;       /* owner; HOOK_DONE: thread_exit() will be called */
-	uint32_t destroyed_seen; /* owner; destroyed caches that it has flushed, as counted */
-	uint32_t sightings;	 /* owner; of held locks */
-	uint32_t idle_next;	 /* owner; index of the cache that is looked at next */
-	uint64_t idle_due;	 /* owner; ms; when all caches are looked at again */
-	uint32_t large_frees;	 /* owner; how many */
-	uint32_t
-		left_seen; /* owner; nodes that went offline, as counted, whose slabs it has given up */
+	/* owner; destroyed caches that it has flushed, as counted; and its tries since */
+	uint32_t destroyed_seen, destroyed_tries;
+	uint32_t sightings;   /* owner; of held locks */
+	uint32_t idle_next;   /* owner; index of the cache that is looked at next */
+	uint64_t idle_due;    /* owner; ms; when all caches are looked at again */
+	uint32_t large_frees; /* owner; how many */
+	/* owner; nodes that went offline, as counted, whose slabs it has given up; and its tries since */
+	uint32_t left_seen, left_tries;
 	struct sending sending;
 
 	struct kmem_cache_cpu cpu[NR_KMALLOC_CACHES] cacheline_aligned;

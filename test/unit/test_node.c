@@ -174,7 +174,7 @@ static void enough_empty_ones_shrink_by_themselves(void **state)
 		slab = slab_with(1, &list);
 		put_slab(slab);
 		empty_all(slab, list);
-		note_empty(node);
+		note_empty(node, &first_node);
 		assert_int_equal(s.nr_slabs, i < 8 ? i : 0);
 	}
 	assert_int_equal(node->nr_empty, 0);
@@ -193,11 +193,11 @@ static void a_long_list_waits_for_a_quarter(void **state)
 	}
 	for (unsigned int i = 0; i < 15; i++) {
 		empty_all(slabs[i], lists[i]);
-		note_empty(node);
+		note_empty(node, &first_node);
 	}
 	assert_int_equal(s.nr_slabs, 64);
 	empty_all(slabs[15], lists[15]);
-	note_empty(node);
+	note_empty(node, &first_node);
 	assert_int_equal(s.nr_slabs, 48);
 	assert_int_equal(node->nr_partial, 48);
 }
@@ -242,7 +242,7 @@ static void free_kept(struct worker *w)
 		list_partial(node, slab);
 		break;
 	case FREE_EMPTIED:
-		note_empty(node);
+		note_empty(node, &first_node);
 		break;
 	default:
 		break;
