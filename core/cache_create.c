@@ -16,6 +16,27 @@
 
 _Atomic int slab_mutex;
 
+static bool orphaned; /* slab_mutex */
+
+void slab_lock(void)
+{
+	if (control_lock(&slab_mutex))
+		orphaned = true;
+}
+
+void slab_unlock(void)
+{
+	control_unlock(&slab_mutex);
+}
+
+bool slab_was_orphaned(void)
+{
+	bool was = orphaned;
+
+	orphaned = false;
+	return was;
+}
+
 /* The same for all: threads keep their empty sheaves when a slot gets another cache. */
 #define USER_SHEAF 16
 
@@ -135,7 +156,7 @@ struct kmem_cache *cache_create(const struct cache_args *args)
 	size_t size = slot_size(args);
 	struct kmem_cache *s;
 
-	control_lock(&slab_mutex);
+	slab_lock();
 	s = find_mergeable(args, size);
 	if (s) {
 		s->refcount++;
@@ -143,7 +164,7 @@ struct kmem_cache *cache_create(const struct cache_args *args)
 	} else {
 		s = cache_new(args, size);
 	}
-	control_unlock(&slab_mutex);
+	slab_unlock();
 	return s;
 }
 
@@ -162,7 +183,7 @@ void cache_destroy(struct kmem_cache *s)
 {
 	bool dropped, left = false;
 
-	control_lock(&slab_mutex);
+	slab_lock();
 	dropped = drop_reference(s);
 	if (dropped && !s->refcount) {
 		alias_remove_all(s);
@@ -171,7 +192,7 @@ void cache_destroy(struct kmem_cache *s)
 		cache_shrink(s);
 		left = cache_has_objects(s);
 	}
-	control_unlock(&slab_mutex);
+	slab_unlock();
 	if (!dropped)
 		report_misuse(s, "kmem_cache_destroy once too often, cache at", s);
 	if (left)

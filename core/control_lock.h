@@ -11,17 +11,21 @@
 
 #include "os.h"
 
-static inline void control_lock(_Atomic int *lock)
+/* True: its holder is not in this process: what it guards may be half changed. */
+static inline bool control_lock(_Atomic int *lock)
 {
 	int pid = os_getpid(), holder = 0;
+	bool orphaned = false;
 
 	while (!atomic_compare_exchange_strong_explicit(lock, &holder, pid, memory_order_acquire,
 							memory_order_acquire)) {
+		orphaned = holder != pid && holder != 0;
 		if (holder != pid)
 			continue;
 		os_sleep_ms(1);
 		holder = 0;
 	}
+	return orphaned;
 }
 
 static inline void control_unlock(_Atomic int *lock)

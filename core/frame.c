@@ -245,22 +245,38 @@ static void *claim_or_reserve(struct node *node, const struct want *want, bool *
 	return addr;
 }
 
-/*
- * As claim_or_reserve(), of the node or else of those that it falls back to; `full`: of those as well that had nothing
- * lately.
- */
-static void *claim_near(struct node *first, const struct want *want, bool full, bool *zeroed)
+/* As claim_or_reserve(), of the node or else of those that it falls back to and that had something lately. */
+static void *claim_near(struct node *first, const struct want *want, bool *zeroed)
 {
 	struct node_walk walk = {first, 0};
 	struct node *node;
 	void *addr = NULL;
 
 	while (!addr && (node = node_walk_next(&walk))) {
-		if (!full && node_is_full(node, want->n))
+		if (node_is_full(node, want->n))
 			continue;
 		addr = claim_or_reserve(node, want, zeroed);
 		if (addr)
-			numa_count(first, node, want->n);
+			numa_took(first, node, want->n);
+	}
+	return addr;
+}
+
+/* Of any, whatever was the case lately, and in whatever order: the last try. */
+static void *claim_anywhere(struct node *first, const struct want *want, bool *zeroed)
+{
+	struct node *node;
+	void *addr = NULL;
+
+	for_each_node(node)
+	{
+		if (node != first && !numa_is_alloc_node(node))
+			continue;
+		addr = claim_or_reserve(node, want, zeroed);
+		if (addr) {
+			numa_took(first, node, want->n);
+			break;
+		}
 	}
 	return addr;
 }
@@ -272,7 +288,7 @@ void *frame_alloc_apart(struct node *node, uint32_t n, uint32_t area, bool *zero
 	void *addr = n > FRAME_RUN_MAX ? NULL : node_claim(node, &want, true, zeroed, &refused);
 
 	if (addr)
-		numa_count(node, node, n);
+		numa_took(node, node, n);
 	return addr;
 }
 
@@ -283,9 +299,9 @@ void *frame_alloc_near(struct node *node, uint32_t n, uint32_t align, bool *zero
 
 	if (n > FRAME_RUN_MAX || align > FRAME_RUN_MAX)
 		return NULL;
-	addr = claim_near(node, &want, false, zeroed);
+	addr = claim_near(node, &want, zeroed);
 	if (!addr && (frame_unreserve() || numa_is_on()))
-		addr = claim_near(node, &want, true, zeroed);
+		addr = claim_anywhere(node, &want, zeroed);
 	return addr;
 }
 
@@ -298,7 +314,7 @@ void *frame_alloc_on(struct node *node, uint32_t n, bool *zeroed)
 		return NULL;
 	addr = claim_or_reserve(node, &want, zeroed);
 	if (addr)
-		numa_count(node, node, n);
+		numa_took(node, node, n);
 	return addr;
 }
 
@@ -309,7 +325,7 @@ void *frame_alloc_roomy(struct node *node, uint32_t n, uint32_t room, bool *zero
 	void *addr = room > FRAME_RUN_MAX ? NULL : node_claim(node, &want, true, zeroed, &refused);
 
 	if (addr)
-		numa_count(node, node, n);
+		numa_took(node, node, n);
 	return addr;
 }
 

@@ -37,7 +37,7 @@ void frame_forget_reserved(struct node *node, uintptr_t start, size_t size)
 	raise_lowest(&heap.lowest, start, size);
 	raise_lowest(&node->lowest, start, size);
 	atomic_fetch_sub_explicit(&heap.reserved, size, memory_order_relaxed);
-	node_uncharge(node, &node->reserved, size);
+	node_uncharge(node, size);
 }
 
 struct section *frame_section(uint32_t nr)
@@ -114,7 +114,7 @@ static bool add_frames(struct node *node, uintptr_t start, uintptr_t end)
 			/* The next try comes here again, where what was made is. */
 			raise_lowest(&heap.lowest, start, end - start);
 			raise_lowest(&node->lowest, start, end - start);
-			node_uncharge(node, &node->reserved, end - start);
+			node_uncharge(node, end - start);
 			return false;
 		}
 		section_list_of(node, sec);
@@ -239,18 +239,19 @@ static void lower_lowest(_Atomic uintptr_t *lowest, uintptr_t start)
 		atomic_store_explicit(lowest, start, memory_order_relaxed);
 }
 
-/* As much as the kernel gives, if that is enough. *size: how much it was. */
+/*
+ * As much as the kernel gives, if that is enough. *size: how much it was. Charged when it is there: a call that ends in
+ * between leaves nothing charged.
+ */
 static uintptr_t reserve_most(struct node *node, size_t least, size_t *size)
 {
-	uintptr_t start;
-
 	for (;;) {
-		if (node_charge(node, &node->reserved, *size)) {
-			start = reserve_piece(node, *size);
-			if (start)
-				return start;
-			node_uncharge(node, &node->reserved, *size);
-		}
+		uintptr_t start = node_has_room(node, *size) ? reserve_piece(node, *size) : 0;
+
+		if (start && node_charge(node, *size))
+			return start;
+		if (start)
+			os_unmap((void *)start, *size);
 		if (*size == least)
 			return 0;
 		*size = *size / 2 > least ? (*size / 2) & ~(FRAME_SIZE - 1) : least;
@@ -261,6 +262,7 @@ bool frame_reserve(struct node *node, uint32_t n, uint32_t align)
 {
 	size_t least = ((size_t)n + align - 1) << FRAME_SHIFT;
 	size_t size = reserve_size(node);
+	const struct node *on;
 	uintptr_t start;
 
 	if (size < least)
@@ -270,8 +272,14 @@ bool frame_reserve(struct node *node, uint32_t n, uint32_t align)
 		return false;
 	lower_lowest(&heap.lowest, start);
 	lower_lowest(&node->lowest, start);
+	on = atomic_load_explicit(&node->pages_on, memory_order_relaxed);
 	node_bind(node, (void *)start, size);
-	return add_frames(node, start, start + size);
+	if (!add_frames(node, start, start + size))
+		return false;
+	/* Where its pages are from may have changed, before the section was there for frame_bind() to see. */
+	if (atomic_load_explicit(&node->pages_on, memory_order_relaxed) != on)
+		node_bind(node, (void *)start, size);
+	return true;
 }
 
 bool frame_reserve_first(struct node *node)

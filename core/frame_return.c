@@ -32,6 +32,7 @@ static void recall_frames(struct section *sec, uint32_t index, uint32_t n)
 bool frame_move_out(void *addr, uint32_t n, void *to, size_t size)
 {
 	struct section *sec = section_find((uintptr_t)addr);
+	struct node *node = atomic_load_explicit(&sec->node, memory_order_relaxed);
 	uint32_t index = frame_index(addr);
 
 	forget_frames(sec, index, n);
@@ -40,8 +41,11 @@ bool frame_move_out(void *addr, uint32_t n, void *to, size_t size)
 		return false;
 	}
 	if (os_reserve_at(addr, (size_t)n << FRAME_SHIFT)) {
+		node_bind(node, addr, (size_t)n << FRAME_SHIFT);
 		bitmap_set(sec->reserved, index, n);
 		section_release(sec, index, n);
+	} else {
+		frame_forget_reserved(node, (uintptr_t)addr, (size_t)n << FRAME_SHIFT);
 	}
 	return true;
 }
@@ -74,6 +78,9 @@ static bool uncommit_claimed(struct section *sec, uint32_t index, uint32_t n)
 		    os_uncommit(frame_address(sec, index), (size_t)n << FRAME_SHIFT);
 
 	if (done) {
+		/* It is another mapping now, of no node. */
+		node_bind(node_of(frame_address(sec, index)), frame_address(sec, index),
+			  (size_t)n << FRAME_SHIFT);
 		bitmap_clear(sec->committed, index, n, memory_order_relaxed);
 		bitmap_clear(sec->dirty, index, n, memory_order_relaxed);
 		bitmap_clear(sec->aged, index, n, memory_order_relaxed);

@@ -24,6 +24,14 @@ union frame_stack_top {
 static_assert(sizeof(union frame_stack_top) == 8, "one word, one CAS");
 static_assert(OS_ADDRESS_BITS - FRAME_SHIFT <= 32, "frame numbers fit");
 
+static inline bool frame_stack_is_empty(struct frame_stack *stack)
+{
+	union frame_stack_top top;
+
+	top.word = atomic_load_explicit(&stack->top, memory_order_relaxed);
+	return !top.frame;
+}
+
 static inline void frame_stack_push(struct frame_stack *stack, struct slab *slab)
 {
 	union frame_stack_top old, new;

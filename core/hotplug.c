@@ -2,7 +2,6 @@
  * Nodes going online and offline. Layer: hotplug; see hotplug.h.
  */
 #include "hotplug.h"
-#include "control_lock.h"
 #include "frame.h"
 #include "kmem_cache.h"
 #include "options.h"
@@ -10,15 +9,44 @@
 
 #define SYSFS "/sys/devices/system/node"
 
+static const char no_such_node[] = "policy: it names a node that there isn't";
+
 /* Under slab_mutex. Read anew now and then, and kept where the machine's nodes are used. */
 static struct numa_topology *machine;
+
+/* What who forked was in the middle of, is done again: sets are made anew, moves begin anew. */
+static void repair(void)
+{
+	struct node *node;
+
+	numa_repair();
+	move_again();
+	for_each_node(node)
+	{
+		if (numa_is_slab_node(node) ||
+		    atomic_load_explicit(&node->pages_on, memory_order_relaxed))
+			continue;
+		atomic_store_explicit(&node->leaving, true, memory_order_relaxed);
+		move_pages_to(node, numa_nearest(node->id));
+	}
+}
+
+static void nodes_lock(void)
+{
+	slab_lock();
+	if (slab_was_orphaned() && numa_is_on())
+		repair();
+}
 
 static struct numa_topology *topology_read(void)
 {
 	struct numa_topology *t = os_map(sizeof(*t));
 
-	if (t)
-		numa_topology_read(t, SYSFS);
+	/* One node is what there is where nothing is said; later, it says nothing. */
+	if (t && !numa_topology_read(t, SYSFS) && numa_is_on()) {
+		os_unmap(t, sizeof(*t));
+		return NULL;
+	}
 	return t;
 }
 
@@ -76,31 +104,6 @@ static void nodes_make(const struct numa_topology *t)
 	numa_set_slab_nodes(&t->memory, true);
 }
 
-/*
- * Under slab_mutex. False: out of memory, or there is one node, and nobody has asked for more: as when `wanted` is not
- * set.
- */
-static bool turn_on(bool wanted)
-{
-	struct numa_topology *t;
-
-	if (numa_is_on())
-		return true;
-	machine = topology_read();
-	if (!machine || (!wanted && count_ids(&machine->memory) < 2)) {
-		topology_free(machine);
-		return false;
-	}
-	t = options.nodes ? topology_simulate(machine) : machine;
-	if (!t)
-		t = machine;
-	numa_begin(t, find_first(t), count_ids(&machine->possible) > 1);
-	nodes_make(t);
-	numa_turn_on();
-	frame_bind(&first_node);
-	return true;
-}
-
 static void set_policy_of_process(void)
 {
 	static const enum policy_mode modes[] = {
@@ -126,7 +129,37 @@ static void set_policy_of_options(void)
 
 	id_set_parse(&set, options.policy_nodes, __builtin_strlen(options.policy_nodes));
 	if (!numa_set_policy((enum policy_mode)options.policy, &set))
-		options_note("policy: it names a node that there isn't, or none");
+		options_note(no_such_node);
+}
+
+/*
+ * Under slab_mutex. False: out of memory, or there is one node, and nobody has asked for more: as when `wanted` is not
+ * set.
+ */
+static bool turn_on(bool wanted)
+{
+	struct numa_topology *t;
+
+	if (numa_is_on())
+		return true;
+	machine = topology_read();
+	if (!machine || (!wanted && count_ids(&machine->memory) < 2)) {
+		topology_free(machine);
+		machine = NULL;
+		return false;
+	}
+	t = options.nodes ? topology_simulate(machine) : machine;
+	if (!t)
+		t = machine;
+	numa_begin(t, find_first(t), count_ids(&machine->possible) > 1);
+	nodes_make(t);
+	numa_turn_on();
+	frame_bind(&first_node);
+	if (options.policy)
+		set_policy_of_options();
+	else if (!options.nodes)
+		set_policy_of_process();
+	return true;
 }
 
 static bool are_several_allowed(void)
@@ -141,27 +174,34 @@ static bool are_several_allowed(void)
 	return n > 1;
 }
 
+/* With one node there is no choice: but a policy that can't be is said to be none. */
+static void check_policy(void)
+{
+	struct numa_topology *t = topology_read();
+	struct id_set set = {.bits = {0}};
+
+	id_set_parse(&set, options.policy_nodes, __builtin_strlen(options.policy_nodes));
+	if (t && !numa_policy_is_possible(t, (enum policy_mode)options.policy, &set))
+		options_note(no_such_node);
+	topology_free(t);
+}
+
 void nodes_init(void)
 {
-	bool wanted = options.nodes || options.policy;
+	bool simulated = options.nodes != 0;
 
-	if (!options.nodes &&
-	    (options.distance[0] || options.node_sizes[0] || options.node_cpus[0]))
+	if (!simulated && (options.distance[0] || options.node_sizes[0] || options.node_cpus[0]))
 		options_note(
 			"distance, node_size and node_cpus are of simulated nodes: they want nodes:N");
 	/* One call tells most machines that there is nothing to find out. */
-	if (!wanted && !are_several_allowed())
-		return;
-	control_lock(&slab_mutex);
-	if (turn_on(wanted)) {
-		if (options.policy)
-			set_policy_of_options();
-		else if (!options.nodes)
-			set_policy_of_process();
-	} else if (wanted) {
-		options_note("nodes: no memory to know them");
+	if (simulated || are_several_allowed()) {
+		nodes_lock();
+		if (!turn_on(simulated) && simulated)
+			options_note("nodes: no memory to know them");
+		slab_unlock();
 	}
-	control_unlock(&slab_mutex);
+	if (options.policy && !numa_is_on())
+		check_policy();
 }
 
 static bool is_possible(uint32_t id)
@@ -218,10 +258,10 @@ enum node_result node_online(uint32_t id)
 
 	if (!is_possible(id))
 		return NODE_UNKNOWN;
-	control_lock(&slab_mutex);
+	nodes_lock();
 	if (numa_is_on())
 		result = go_online(id);
-	control_unlock(&slab_mutex);
+	slab_unlock();
 	return result;
 }
 
@@ -254,10 +294,10 @@ enum node_result node_offline(uint32_t id)
 
 	if (!is_possible(id))
 		return NODE_UNKNOWN;
-	control_lock(&slab_mutex);
+	nodes_lock();
 	if (numa_is_on())
 		result = go_offline(id);
-	control_unlock(&slab_mutex);
+	slab_unlock();
 	return result;
 }
 
@@ -267,14 +307,14 @@ enum node_result node_add(uint32_t id, uint64_t size)
 
 	if (id >= MAX_NODES)
 		return NODE_UNKNOWN;
-	control_lock(&slab_mutex);
+	nodes_lock();
 	if (is_possible(id))
 		result = NODE_EXISTS;
 	else if (!turn_on(true))
 		result = NODE_VETOED;
 	else
 		numa_add_possible(id, size);
-	control_unlock(&slab_mutex);
+	slab_unlock();
 	return result;
 }
 
@@ -282,25 +322,34 @@ bool nodes_set_policy(enum policy_mode mode, const struct id_set *nodes)
 {
 	bool done;
 
-	control_lock(&slab_mutex);
+	nodes_lock();
 	done = turn_on(true) && numa_set_policy(mode, nodes);
-	control_unlock(&slab_mutex);
+	slab_unlock();
 	return done;
 }
 
-/* Cpus may have come, too. Nodes that nobody knew before are as far away as the machine says now. */
-static void topology_update(struct numa_topology *now)
+static void set_memory(uint32_t id, bool has)
+{
+	uint64_t bit = UINT64_C(1) << id % 64;
+
+	machine->memory.bits[id / 64] &= ~bit;
+	machine->memory.bits[id / 64] |= has ? bit : 0;
+}
+
+/* First those that come, so that there is always one. What is refused is tried again at the next look. */
+static void topology_update(const struct numa_topology *now)
 {
 	numa_update(now);
 	for (uint32_t id = 0; id < MAX_NODES; id++) {
-		bool had = id_set_has(&machine->memory, id), has = id_set_has(&now->memory, id);
-
-		if (has && !had && go_online(id) == NODE_VETOED)
-			now->memory.bits[id / 64] &= ~(UINT64_C(1) << id % 64);
-		if (had && !has)
-			go_offline(id);
+		if (id_set_has(&now->memory, id) && !id_set_has(&machine->memory, id) &&
+		    go_online(id) != NODE_VETOED)
+			set_memory(id, true);
 	}
-	machine->memory = now->memory;
+	for (uint32_t id = 0; id < MAX_NODES; id++) {
+		if (!id_set_has(&now->memory, id) && id_set_has(&machine->memory, id) &&
+		    go_offline(id) != NODE_LAST)
+			set_memory(id, false);
+	}
 }
 
 /* Of the machine's own nodes alone: simulated ones are where they are put. */
@@ -316,7 +365,8 @@ static bool watch_machine(void)
 	if (numa_topology() != machine)
 		return false;
 	now = topology_read();
-	if (now && __builtin_memcmp(&now->memory, &machine->memory, sizeof(now->memory)) != 0)
+	if (now && !now->unsure &&
+	    __builtin_memcmp(&now->memory, &machine->memory, sizeof(now->memory)) != 0)
 		topology_update(now);
 	topology_free(now);
 	return true;
@@ -326,9 +376,9 @@ uint32_t hotplug_poll(void)
 {
 	bool moving;
 
-	control_lock(&slab_mutex);
+	nodes_lock();
 	moving = move_poll();
-	control_unlock(&slab_mutex);
+	slab_unlock();
 	return moving ? 1 : 0;
 }
 
@@ -336,8 +386,8 @@ bool hotplug_look(void)
 {
 	bool watched;
 
-	control_lock(&slab_mutex);
+	nodes_lock();
 	watched = watch_machine();
-	control_unlock(&slab_mutex);
+	slab_unlock();
 	return watched;
 }

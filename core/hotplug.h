@@ -62,6 +62,8 @@ void hotplug_moved(uint64_t *moved, uint64_t *failed);
 
 /* hotplug_move.c: the node's pages are to go to that node; NULL: back to itself. Under slab_mutex. */
 void move_pages_to(struct node *node, struct node *to);
+/* All that was begun starts again. */
+void move_again(void);
 /* A step of it. False: there is nothing to move. */
 bool move_poll(void);
 

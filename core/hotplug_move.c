@@ -88,24 +88,21 @@ static size_t count_resident(char *addr, size_t size)
 	return resident;
 }
 
-/* Up to PURGE_PIECE_FRAMES frames' worth. */
-static void move_range(struct node *node, char *addr, size_t size)
+/* Up to PURGE_PIECE_FRAMES frames' worth; of pages that are on the machine's node `from`, or on any. */
+static void move_range(struct node *node, char *addr, size_t size, int from)
 {
 	uint32_t real = numa_real(target_of(node)), failed = 0;
 	size_t page = os_page_size(), moved = 0;
 
-	if (real == NO_NODE) {
-		moved = at.round ? 0 : count_resident(addr, size);
-	} else {
-		for (size_t i = 0; i < size; i += OS_MOVE_MAX * page) {
-			size_t rest = (size - i + page - 1) / page;
+	for (size_t i = 0; real != NO_NODE && i < size; i += OS_MOVE_MAX * page) {
+		size_t rest = (size - i + page - 1) / page;
 
-			moved += page *
-				 os_move_pages(addr + i,
-					       rest < OS_MOVE_MAX ? (uint32_t)rest : OS_MOVE_MAX,
-					       real, &failed);
-		}
+		moved += page * os_move_pages(addr + i,
+					      rest < OS_MOVE_MAX ? (uint32_t)rest : OS_MOVE_MAX,
+					      from, real, &failed);
 	}
+	if (real == NO_NODE && !at.round)
+		moved = count_resident(addr, size);
 	atomic_fetch_add_explicit(&bytes_moved, moved, memory_order_relaxed);
 	atomic_fetch_add_explicit(&bytes_failed, failed * page, memory_order_relaxed);
 }
@@ -122,27 +119,34 @@ static bool move_frames(struct node *node)
 		return false;
 	at.frame -= at.frame % PURGE_PIECE_FRAMES;
 	purge_piece(at.sec, at.frame);
-	move_range(node, frame_address(at.sec, at.frame), PURGE_PIECE_FRAMES * FRAME_SIZE);
+	move_range(node, frame_address(at.sec, at.frame), PURGE_PIECE_FRAMES * FRAME_SIZE, -1);
 	at.frame += PURGE_PIECE_FRAMES;
 	return true;
 }
 
-/* A large object's struct slab may change while it is read: the kernel moves what is there, whosever it is. */
+/*
+ * A large object with a mapping of its own has pages where they were first touched: those that are on the node go,
+ * whichever it was made for. On simulated nodes it is all on that one.
+ */
+static bool concerns(struct node *node, const struct slab *slab)
+{
+	return slab->kind == FRAME_MAPPED &&
+	       (slab->node == node || numa_real(target_of(node)) != NO_NODE);
+}
+
+/* Its struct slab may change while it is read: the kernel moves what is there, whosever it is. */
 racy_reader static bool move_mapped_of(struct node *node, const struct slab *slab, uintptr_t frame)
 {
-	size_t size = slab->size;
+	size_t size = slab->size, piece = PURGE_PIECE_FRAMES * FRAME_SIZE;
 	uintptr_t base = slab->base, from = at.mapped > base ? at.mapped : base;
 	size_t left = base + size - from;
 
-	if (slab->kind != FRAME_MAPPED || slab->node != node || base != frame ||
-	    from >= base + size)
+	if (!concerns(node, slab) || base != frame || from >= base + size)
 		return false;
-	if (from == base)
+	if (slab->bound && slab->node == node && from == base)
 		node_bind(node, (void *)base, round_up(size, FRAME_SIZE));
-	move_range(node, (char *)from,
-		   left < PURGE_PIECE_FRAMES * FRAME_SIZE ? left : PURGE_PIECE_FRAMES * FRAME_SIZE);
-	at.mapped = left > PURGE_PIECE_FRAMES * FRAME_SIZE ? from + PURGE_PIECE_FRAMES * FRAME_SIZE
-							   : base + round_up(size, FRAME_SIZE);
+	move_range(node, (char *)from, left < piece ? left : piece, (int)node->real);
+	at.mapped = left > piece ? from + piece : base + round_up(size, FRAME_SIZE);
 	return true;
 }
 
@@ -169,7 +173,9 @@ static bool move_mapped(struct node *node)
 {
 	struct slab *slab = mapped_at(at.mapped);
 
-	if (!atomic_load_explicit(&node->mapped, memory_order_relaxed))
+	/* What came to lie elsewhere when the node left stays there. */
+	if (!atomic_load_explicit(&large_mapped.count, memory_order_relaxed) ||
+	    target_of(node) == node)
 		return false;
 	/* In the middle of one. */
 	if (slab && move_mapped_of(node, slab, slab->base))
@@ -206,6 +212,17 @@ static void start(struct node *node)
 	cache_shrink_node(node);
 	begin_round(node);
 	atomic_store_explicit(&node->moving, MOVE_BEGUN, memory_order_relaxed);
+}
+
+void move_again(void)
+{
+	struct node *node;
+
+	for_each_node(node)
+	{
+		if (atomic_load_explicit(&node->moving, memory_order_relaxed) == MOVE_BEGUN)
+			atomic_store_explicit(&node->moving, MOVE_WAITS, memory_order_relaxed);
+	}
 }
 
 bool move_poll(void)

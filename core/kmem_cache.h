@@ -72,6 +72,10 @@ struct cache_args {
 
 /* The control plane's: caches are created and destroyed, nodes come and go under it. */
 extern _Atomic int slab_mutex __attribute__((visibility("hidden")));
+void slab_lock(void);
+void slab_unlock(void);
+/* Once: was it taken over from a process that forked in the middle of a change? With the mutex. */
+bool slab_was_orphaned(void);
 
 /* NULL: all slots are taken. Takes slab_mutex, as cache_destroy() does. */
 struct kmem_cache *cache_create(const struct cache_args *args);

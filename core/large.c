@@ -103,7 +103,7 @@ void *map_aligned(size_t size, size_t align, void *(*map)(size_t))
 	return base;
 }
 
-void mapped_count(size_t count, size_t bytes, size_t size)
+void mapped_count(struct node *node, size_t count, size_t bytes, size_t size)
 {
 	size_t longest = atomic_load_explicit(&large_mapped.longest, memory_order_relaxed);
 
@@ -113,47 +113,54 @@ void mapped_count(size_t count, size_t bytes, size_t size)
 		;
 	atomic_fetch_add_explicit(&large_mapped.count, count, memory_order_relaxed);
 	atomic_fetch_add_explicit(&large_mapped.bytes, bytes, memory_order_relaxed);
+	atomic_fetch_add_explicit(&node->mapped, bytes, memory_order_relaxed);
 }
 
 /* Address space for frames may be what fills it: free ones give theirs. */
-bool mapped_charge(struct node *node, size_t size)
+bool mapped_fits(struct node *node, size_t bytes)
 {
-	return node_charge(node, &node->mapped, size) ||
-	       (frame_unreserve_of(node) && node_charge(node, &node->mapped, size));
+	return node_has_room(node, bytes) ||
+	       (frame_unreserve_of(node) && node_has_room(node, bytes));
 }
 
-/* Charges the first from `first` on that is large enough, if its size is limited. NULL: none is. */
+/* The first from `first` on that is large enough, if its size is limited. NULL: none is. */
 static struct node *charge_near(struct node *first, size_t size)
 {
 	struct node_walk walk = {first, 0};
 	struct node *node;
 
-	while ((node = node_walk_next(&walk)) && !mapped_charge(node, size))
-		;
+	while ((node = node_walk_next(&walk))) {
+		if (mapped_fits(node, size) && node_charge(node, size))
+			break;
+	}
 	return node;
 }
 
-static void *mapped_alloc(struct node *node, size_t size, size_t align, bool *zeroed)
+/* Charged when it is there: a call that ends in between leaves nothing charged. `bound`: a certain node is wanted. */
+static void *mapped_alloc(struct node *node, size_t size, size_t align, bool bound, bool *zeroed)
 {
 	uint32_t n = frames_of(size);
-	struct node *on = charge_near(node, size);
-	void *base = on ? map_aligned(n * FRAME_SIZE, align, os_map) : NULL;
+	void *base = map_aligned(n * FRAME_SIZE, align, os_map);
+	struct node *on;
 
-	if (!base) {
-		if (on)
-			node_uncharge(on, &on->mapped, size);
+	if (!base)
+		return NULL;
+	on = charge_near(node, size);
+	if (!on) {
+		os_unmap(base, n * FRAME_SIZE);
 		return NULL;
 	}
-	node_bind_mapping(on, base, n * FRAME_SIZE);
-	numa_count(node, on, n);
+	numa_took(node, on, n);
 	virt_to_slab(base)->node = on;
+	virt_to_slab(base)->bound = node_bind_mapping(on, base, n * FRAME_SIZE, bound);
 	slab_set_large(virt_to_slab(base), FRAME_MAPPED, base, n, size);
-	mapped_count(1, size, size);
+	mapped_count(on, 1, size, size);
 	*zeroed = true;
 	return base;
 }
 
-static noinline void *large_alloc_slow(struct node *node, size_t size, size_t align, bool *zeroed)
+static noinline void *large_alloc_slow(struct node *node, size_t size, size_t align, bool bound,
+				       bool *zeroed)
 {
 	void *base = NULL;
 
@@ -166,9 +173,9 @@ static noinline void *large_alloc_slow(struct node *node, size_t size, size_t al
 	/* What the program takes now, it may have given back elsewhere. */
 	purge_poll();
 	if (!base)
-		base = mapped_alloc(node, size, align, zeroed);
+		base = mapped_alloc(node, size, align, bound, zeroed);
 	if (!base && size <= frame_reserved() && frame_unreserve())
-		base = mapped_alloc(node, size, align, zeroed);
+		base = mapped_alloc(node, size, align, bound, zeroed);
 	return base;
 }
 
@@ -182,14 +189,14 @@ void *large_alloc(size_t size, size_t align, bool *zeroed)
 		if (likely(align == 1))
 			base = retake_run(size);
 	}
-	return likely(base) ? base : large_alloc_slow(numa_home(), size, align, zeroed);
+	return likely(base) ? base : large_alloc_slow(numa_home(), size, align, false, zeroed);
 }
 
 void *large_alloc_node(size_t size, struct node *node, bool *zeroed)
 {
 	*zeroed = false;
 	return size < LARGE_MAX ? large_alloc_slow(node, round_up(size ? size : 1, os_page_size()),
-						   1, zeroed)
+						   1, true, zeroed)
 				: NULL;
 }
 
@@ -271,8 +278,8 @@ static noinline void free_reserved_or_mapped(struct slab *slab, void *base, uint
 		reserve_free(base, n);
 		return;
 	}
-	mapped_count(-(size_t)1, -slab->size, 0);
-	node_uncharge(slab->node, &slab->node->mapped, slab->size);
+	mapped_count(slab->node, -(size_t)1, -slab->size, 0);
+	node_uncharge(slab->node, slab->size);
 	unmap_or_purge(base, n * FRAME_SIZE);
 }
 
@@ -301,12 +308,12 @@ void large_poll(void)
 }
 
 /* Does a large object that starts in this frame hold the address? */
-static bool covers(const struct slab *slab, uintptr_t addr)
+racy_reader static bool covers(const struct slab *slab, uintptr_t addr)
 {
 	return is_large(slab) && addr - slab->base < slab->size;
 }
 
-struct slab *large_find(const void *p)
+racy_reader struct slab *large_find(const void *p)
 {
 	uintptr_t addr = (uintptr_t)p, at = addr & ~(FRAME_SIZE - 1);
 	size_t longest = atomic_load_explicit(&large_mapped.longest, memory_order_relaxed);

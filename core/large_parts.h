@@ -34,10 +34,10 @@ static inline void slab_set_large(struct slab *slab, uint8_t kind, void *base, u
 
 /* `size` bytes of the kind that `map` makes, at a multiple of `align`, with its metadata. */
 void *map_aligned(size_t size, size_t align, void *(*map)(size_t));
-/* So many more mappings of their own, with so many more bytes; one is of `size`. The node is charged apart. */
-void mapped_count(size_t count, size_t bytes, size_t size);
-/* Charges the node for a mapping of its own. False: it is not so large. */
-bool mapped_charge(struct node *node, size_t size);
+/* So many more mappings of their own, with so many more bytes, of the node; one is of `size`. The charge is apart. */
+void mapped_count(struct node *node, size_t count, size_t bytes, size_t size);
+/* Is there room on the node for so many more bytes? */
+bool mapped_fits(struct node *node, size_t bytes);
 /* Where the kernel can't split its mapping: the address space is lost, the memory is not. */
 void unmap_or_purge(void *addr, size_t size);
 

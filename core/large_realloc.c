@@ -27,24 +27,30 @@ static bool run_resize(struct slab *slab, size_t size)
 	return true;
 }
 
+/* It was looked whether it fits: should another thread have been faster since, the node is a little larger. */
+static void recharge(struct node *node, size_t old, size_t size)
+{
+	if (size < old)
+		node_uncharge(node, old - size);
+	else
+		node_charge_anyway(node, size - old);
+}
+
 /* Within the mapping nothing is done, unless half of it is to be had back. */
 static bool mapped_resize(struct slab *slab, size_t size)
 {
 	uint32_t n = frames_of(size), old = slab->nr_frames;
 	size_t more = size > slab->size ? size - slab->size : 0;
 
-	if (more && !mapped_charge(slab->node, more))
+	if (more && !mapped_fits(slab->node, more))
 		return false;
 	if (n > old || n < old / 2) {
-		if (!os_resize((void *)slab->base, old * FRAME_SIZE, n * FRAME_SIZE)) {
-			node_uncharge(slab->node, &slab->node->mapped, more);
+		if (!os_resize((void *)slab->base, old * FRAME_SIZE, n * FRAME_SIZE))
 			return false;
-		}
 		slab->nr_frames = n;
 	}
-	if (!more)
-		node_uncharge(slab->node, &slab->node->mapped, slab->size - size);
-	mapped_count(0, size - slab->size, size);
+	recharge(slab->node, slab->size, size);
+	mapped_count(slab->node, 0, size - slab->size, size);
 	slab->size = size;
 	return true;
 }
@@ -75,17 +81,19 @@ static void *move_to_mapping(struct slab *slab, size_t size, uint32_t n)
 	/* Not from the slab later: once the pages have moved, its frame may be somebody else's. */
 	size_t count = slab->kind == FRAME_RUN, old = count ? 0 : slab->size;
 	struct node *node = count ? node_of((void *)slab->base) : slab->node;
+	/* As its frames were, which it takes along. */
+	bool bound = count || slab->bound;
 	void *to;
 
-	if (!mapped_charge(node, size - old))
+	if (!mapped_fits(node, size - old))
 		return NULL;
 	to = map_aligned(n * FRAME_SIZE, FRAME_SIZE, os_map);
-	if (!to || !move_onto(slab, to, n)) {
-		node_uncharge(node, &node->mapped, size - old);
+	if (!to || !move_onto(slab, to, n))
 		return NULL;
-	}
-	mapped_count(count, size - old, size);
+	recharge(node, old, size);
+	mapped_count(node, count, size - old, size);
 	virt_to_slab(to)->node = node;
+	virt_to_slab(to)->bound = bound;
 	slab_set_large(virt_to_slab(to), FRAME_MAPPED, to, n, size);
 	return to;
 }

@@ -172,6 +172,9 @@ uint32_t shrink_node(struct kmem_cache_node *n)
 	uint32_t from = atomic_load_explicit(&n->active, memory_order_relaxed), gone;
 	int32_t seen = atomic_load_explicit(&n->nr_partial, memory_order_relaxed);
 
+	/* Most caches have nothing on most nodes, and shall cost no page there. */
+	if (frame_stack_is_empty(&n->partial[0]) && frame_stack_is_empty(&n->partial[1]))
+		return 0;
 	atomic_store_explicit(&n->nr_empty, 0, memory_order_relaxed);
 	gone = sift(n, !from, seen);
 	atomic_store_explicit(&n->active, !from, memory_order_relaxed);

@@ -78,6 +78,11 @@ bool numa_is_slab_node(const struct node *node)
 	return !numa_is_on() || nodes_have(numa.slab_nodes, node->id);
 }
 
+bool numa_is_alloc_node(const struct node *node)
+{
+	return !numa_is_on() || nodes_have(numa.alloc_nodes, node->id);
+}
+
 /* Where home has nothing left, one slab from elsewhere is as good as the next. */
 bool __numa_is_welcome(const struct node *node, const struct node *home, uint32_t frames)
 {
@@ -144,21 +149,50 @@ void __numa_count(struct node *wanted, struct node *node, uint32_t frames)
 		node_add(wanted, NUMA_FOREIGN, frames);
 	}
 	node_add(node, node == numa_local() ? LOCAL_NODE : OTHER_NODE, frames);
+}
+
+void numa_next_turn(void)
+{
 	if (numa_mode() == POLICY_INTERLEAVE)
 		atomic_fetch_add_explicit(&numa.turn, 1, memory_order_relaxed);
 }
 
-bool node_charge(struct node *node, _Atomic size_t *what, size_t bytes)
+bool node_has_room(struct node *node, size_t bytes)
 {
 	uint64_t size = atomic_load_explicit(&node->size, memory_order_relaxed);
+	size_t charged = atomic_load_explicit(&node->charged, memory_order_relaxed);
 
-	atomic_fetch_add_explicit(what, bytes, memory_order_relaxed);
-	if (!size || atomic_load_explicit(&node->reserved, memory_order_relaxed) +
-				     atomic_load_explicit(&node->mapped, memory_order_relaxed) <=
-			     size)
+	return !size || (bytes <= size && charged <= size - bytes);
+}
+
+bool node_charge(struct node *node, size_t bytes)
+{
+	uint64_t size = atomic_load_explicit(&node->size, memory_order_relaxed);
+	size_t charged = atomic_load_explicit(&node->charged, memory_order_relaxed);
+	struct nowait w = {0};
+
+	if (!size)
 		return true;
-	atomic_fetch_sub_explicit(what, bytes, memory_order_relaxed);
-	return false;
+	do {
+		if (bytes > size || charged > size - bytes)
+			return false;
+	} while (!nowait(&w, atomic_compare_exchange_weak_explicit(
+				     &node->charged, &charged, charged + bytes,
+				     memory_order_relaxed, memory_order_relaxed)));
+	return true;
+}
+
+void node_charge_anyway(struct node *node, size_t bytes)
+{
+	if (atomic_load_explicit(&node->size, memory_order_relaxed))
+		atomic_fetch_add_explicit(&node->charged, bytes, memory_order_relaxed);
+}
+
+void node_uncharge(struct node *node, size_t bytes)
+{
+	if (atomic_load_explicit(&node->size, memory_order_relaxed))
+		atomic_fetch_sub_explicit(&node->charged, bytes, memory_order_relaxed);
+	node_end_full(node);
 }
 
 uint32_t numa_real(const struct node *node)
@@ -190,10 +224,16 @@ static void bind_in_turn(void *addr, size_t size)
 	os_bind_interleave(addr, size, &nodes);
 }
 
-void node_bind_mapping(struct node *node, void *addr, size_t size)
+bool node_bind_mapping(struct node *node, void *addr, size_t size, bool wanted)
 {
-	if (numa_is_on() && numa.binds && numa_mode() == POLICY_INTERLEAVE)
+	enum policy_mode mode = numa_mode();
+
+	if (!numa_is_on() || !numa.binds)
+		return false;
+	if (!wanted && mode == POLICY_INTERLEAVE)
 		bind_in_turn(addr, size);
-	else
-		node_bind(node, addr, size);
+	if (!wanted && mode != POLICY_PREFERRED && mode != POLICY_BIND)
+		return false;
+	node_bind(node, addr, size);
+	return true;
 }

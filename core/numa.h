@@ -49,12 +49,13 @@ struct node {
 	_Atomic(struct section *)
 		sections;	  /* CAS from NULL; the oldest; on through section->next */
 	_Atomic uintptr_t lowest; /* hint: where its last reservation begins */
-	_Atomic size_t reserved;  /* bytes of address space for frames */
 	_Atomic size_t mapped;	  /* bytes of large objects with mappings of their own */
-	_Atomic uint64_t size;	  /* bytes; what the two may be together; 0: no limit */
-	uint16_t id;		  /* const once numa_is_on() */
-	uint16_t real;		  /* control plane; the machine's node; NO_NODE: none */
-	_Atomic uint64_t full;	  /* hint; union node_full */
+	_Atomic size_t
+		charged; /* CAS; of a node with a limit: these, and address space for frames */
+	_Atomic uint64_t size; /* bytes that may be charged; 0: no limit */
+	uint16_t id;	       /* const once numa_is_on() */
+	uint16_t real;	       /* control plane; the machine's node; NO_NODE: none */
+	_Atomic uint64_t full; /* hint; union node_full */
 	_Atomic(struct node *)
 		pages_on; /* control plane; where the pages of its frames are; NULL: on it */
 	_Atomic(struct node *)
@@ -103,6 +104,8 @@ static inline struct node *numa_home(void)
 /* The node that the calling thread's cpu belongs to, or that is nearest to it and may be used. */
 struct node *numa_local(void);
 bool numa_is_slab_node(const struct node *node);
+/* May memory come from it that is wanted of no certain node? */
+bool numa_is_alloc_node(const struct node *node);
 /* May a thread whose home that is go on with a slab of the node, of so many frames? */
 bool __numa_is_welcome(const struct node *node, const struct node *home, uint32_t frames);
 static inline bool numa_is_welcome(const struct node *node, const struct node *home,
@@ -128,12 +131,21 @@ struct node_walk {
 };
 struct node *node_walk_next(struct node_walk *walk);
 
-/* So many frames came from `node`, where `wanted` was: the next turn is another's. */
+void numa_next_turn(void);
+/* So many frames came from `node`, where `wanted` was. */
 void __numa_count(struct node *wanted, struct node *node, uint32_t frames);
 static inline void numa_count(struct node *wanted, struct node *node, uint32_t frames)
 {
 	if (numa_is_on())
 		__numa_count(wanted, node, frames);
+}
+/* The same, and the next turn is another's. */
+static inline void numa_took(struct node *wanted, struct node *node, uint32_t frames)
+{
+	if (numa_is_on()) {
+		__numa_count(wanted, node, frames);
+		numa_next_turn();
+	}
 }
 
 bool __node_is_full(const struct node *node, uint32_t frames);
@@ -151,17 +163,21 @@ static inline void node_end_full(struct node *node)
 		atomic_store_explicit(&node->full, 0, memory_order_relaxed);
 }
 
-/* Counts bytes on node->reserved or node->mapped. False: the node is not so large. */
-bool node_charge(struct node *node, _Atomic size_t *what, size_t bytes);
-static inline void node_uncharge(struct node *node, _Atomic size_t *what, size_t bytes)
-{
-	atomic_fetch_sub_explicit(what, bytes, memory_order_relaxed);
-	node_end_full(node);
-}
+/* Would so many bytes fit, if the node's size is limited? */
+bool node_has_room(struct node *node, size_t bytes);
+/* Charges a node whose size is limited. False: it is not so large; nothing has changed. */
+bool node_charge(struct node *node, size_t bytes);
+/* Whether it fits or not. */
+void node_charge_anyway(struct node *node, size_t bytes);
+void node_uncharge(struct node *node, size_t bytes);
+
 /* Has the kernel take pages of that range from the node, where the machine has several. */
 void node_bind(struct node *node, void *addr, size_t size);
-/* The same for a mapping of its own, which policy:interleave spreads. */
-void node_bind_mapping(struct node *node, void *addr, size_t size);
+/*
+ * The same for a mapping of its own, which policy:interleave spreads. Where it is not `wanted` to be of a certain node,
+ * and no policy was asked for, pages come from where they are first touched. True: it is bound to the node.
+ */
+bool node_bind_mapping(struct node *node, void *addr, size_t size, bool wanted);
 
 /* What follows is the control plane's, under slab_mutex. */
 
@@ -179,6 +195,8 @@ uint32_t numa_real(const struct node *node);
 struct node *numa_nearest(uint32_t id);
 /* One more possible node, of limited size, as far from all others as nodes are where nothing is known. */
 void numa_add_possible(uint32_t id, uint64_t size);
+/* What follows from slab_nodes and the policy, made anew after a change that nobody has ended. */
+void numa_repair(void);
 /* Takes over what has been found of nodes and cpus since. */
 void numa_update(const struct numa_topology *now);
 /* The node of that number, made where there is none. NULL: no memory. */
@@ -187,7 +205,10 @@ struct node *node_make(uint32_t id);
 void numa_set_slab_nodes(const struct id_set *nodes, bool are);
 bool numa_has_other_slab_node(const struct node *node);
 enum policy_mode numa_policy(struct id_set *nodes);
-/* False: none of the nodes is possible; nothing has changed. */
+/* Does a node of that policy's exist, where it names any? */
+bool numa_policy_is_possible(const struct numa_topology *t, enum policy_mode mode,
+			     const struct id_set *nodes);
+/* False: it isn't; nothing has changed. */
 bool numa_set_policy(enum policy_mode mode, const struct id_set *nodes);
 
 #endif

@@ -198,6 +198,7 @@ void numa_add_possible(uint32_t id, uint64_t size)
 void numa_update(const struct numa_topology *now)
 {
 	struct numa_topology *t = numa.topology;
+	struct node *node;
 
 	for (uint32_t cpu = 0; cpu < MAX_IDS; cpu++)
 		__atomic_store_n(&t->cpu_node[cpu], now->cpu_node[cpu], __ATOMIC_RELAXED);
@@ -214,6 +215,8 @@ void numa_update(const struct numa_topology *now)
 		if (!id_set_has(&t->possible, id))
 			add_possible(id);
 	}
+	/* Who walks meanwhile may miss one: the last walk before memory is out goes by no order. */
+	for_each_node(node) set_order(node);
 	follow();
 }
 
@@ -279,26 +282,45 @@ enum policy_mode numa_policy(struct id_set *nodes)
 	return numa_mode();
 }
 
+bool numa_policy_is_possible(const struct numa_topology *t, enum policy_mode mode,
+			     const struct id_set *nodes)
+{
+	bool any = false;
+
+	for (uint32_t id = id_set_next(nodes, 0); id < MAX_IDS; id = id_set_next(nodes, id + 1)) {
+		if (!id_set_has(&t->possible, id))
+			return false;
+		any = true;
+	}
+	return any || (mode != POLICY_PREFERRED && mode != POLICY_BIND);
+}
+
+static void apply_policy(void)
+{
+	uint32_t lowest = id_set_next(&numa.policy_nodes, 0);
+
+	atomic_store_explicit(&numa.preferred, lowest, memory_order_relaxed);
+	atomic_store_explicit(&numa.mode, numa.wanted, memory_order_relaxed);
+	follow();
+}
+
+void numa_repair(void)
+{
+	struct node *node;
+
+	for_each_node(node)
+		atomic_store_explicit(&numa.nodes[node->id], node, memory_order_release);
+	apply_policy();
+}
+
 /* In between it is as where no policy is set: no node that it shouldn't be, but by that. */
 bool numa_set_policy(enum policy_mode mode, const struct id_set *nodes)
 {
-	uint32_t lowest = 0;
-	bool any = false;
-
-	for (uint32_t id = MAX_NODES; id-- > 0;) {
-		if (!id_set_has(nodes, id))
-			continue;
-		if (!id_set_has(&numa.topology->possible, id))
-			return false;
-		lowest = id;
-		any = true;
-	}
-	if (!any && (mode == POLICY_PREFERRED || mode == POLICY_BIND))
+	if (!numa_policy_is_possible(numa.topology, mode, nodes))
 		return false;
 	atomic_store_explicit(&numa.mode, POLICY_LOCAL, memory_order_relaxed);
-	atomic_store_explicit(&numa.preferred, lowest, memory_order_relaxed);
+	numa.wanted = mode;
 	numa.policy_nodes = *nodes;
-	atomic_store_explicit(&numa.mode, mode, memory_order_relaxed);
-	follow();
+	apply_policy();
 	return true;
 }

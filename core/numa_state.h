@@ -20,6 +20,7 @@ struct numa_state {
 	_Atomic uint32_t mode; /* enum policy_mode */
 	_Atomic uint32_t preferred;
 	struct id_set policy_nodes; /* control plane; empty: all */
+	enum policy_mode wanted;    /* control plane; what `mode` is, or is about to be */
 	struct id_set added;	    /* control plane; possible nodes that were asked for */
 	struct numa_topology *topology;
 	bool binds;

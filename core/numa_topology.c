@@ -54,10 +54,12 @@ static bool read_node_file(struct reader *r, uint32_t node, const char *name)
 	return read_path(r, &path);
 }
 
-static void read_set(struct reader *r, const char *name, struct id_set *set)
+static bool read_set(struct reader *r, const char *name, struct id_set *set)
 {
-	if (read_file(r, name))
-		id_set_parse(set, r->buf, (size_t)(r->end - r->buf));
+	if (!read_file(r, name))
+		return false;
+	id_set_parse(set, r->buf, (size_t)(r->end - r->buf));
+	return true;
 }
 
 static bool is_empty(const struct id_set *set)
@@ -200,8 +202,8 @@ static bool read_sets(struct reader *r, struct numa_topology *t, struct id_set *
 {
 	struct os_nodes allowed;
 
-	read_set(r, "online", online);
-	read_set(r, "has_memory", &t->memory);
+	t->unsure = !read_set(r, "online", online);
+	t->unsure |= !read_set(r, "has_memory", &t->memory);
 	for (uint32_t i = 0; i < MAX_IDS / 64; i++) {
 		if (i >= MAX_NODES / 64)
 			online->bits[i] = 0;

@@ -31,6 +31,7 @@ struct numa_topology {
 	uint64_t size[MAX_NODES];
 	uint8_t distance[MAX_NODES][MAX_NODES]; /* of possible nodes */
 	bool simulated;
+	bool unsure; /* a file could not be read: what has memory is a guess */
 };
 
 /* What USLUB=nodes:N,... asks for; `nodes` 0: the machine's own. */

@@ -122,7 +122,7 @@ static bool page_nodes(uint32_t n, void *const *pages, const int *targets, int *
 					(long)nodes, targets ? MOVE_OWN_PAGES : 0));
 }
 
-uint32_t os_move_pages(void *addr, uint32_t pages, uint32_t node, uint32_t *failed)
+uint32_t os_move_pages(void *addr, uint32_t pages, int from, uint32_t node, uint32_t *failed)
 {
 	void *page[OS_MOVE_MAX];
 	int nodes[OS_MOVE_MAX], targets[OS_MOVE_MAX];
@@ -133,7 +133,7 @@ uint32_t os_move_pages(void *addr, uint32_t pages, uint32_t node, uint32_t *fail
 	if (node >= OS_MAX_NODES || !page_nodes(n, page, NULL, nodes))
 		return 0;
 	for (uint32_t i = 0; i < n; i++) {
-		if (nodes[i] < 0 || nodes[i] == (int)node)
+		if (nodes[i] < 0 || nodes[i] == (int)node || (from >= 0 && nodes[i] != from))
 			continue;
 		targets[away] = (int)node;
 		page[away++] = page[i];

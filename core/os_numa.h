@@ -49,11 +49,11 @@ bool os_bind_preferred(void *addr, size_t size, uint32_t node);
 bool os_bind_interleave(void *addr, size_t size, const struct os_nodes *nodes);
 
 /*
- * Moves those of up to OS_MOVE_MAX pages from addr on that are in memory and not on the node already. Returns how many
+ * Moves those of up to OS_MOVE_MAX pages from addr on that are in memory and on another node, or on `from` if that isn't below 0. Returns how many
  * pages have moved; *failed is raised by those that are in memory, on another node, and could not. Takes 4 KiB of stack.
  */
 #define OS_MOVE_MAX 256U
-uint32_t os_move_pages(void *addr, uint32_t pages, uint32_t node, uint32_t *failed);
+uint32_t os_move_pages(void *addr, uint32_t pages, int from, uint32_t node, uint32_t *failed);
 /* The node that the page is on; below 0: it isn't in memory, or the kernel doesn't tell. */
 int os_page_node(const void *page);
 

@@ -6,6 +6,8 @@
 #include "frame.h"
 
 #define MAX_PIECES 128U
+/* Where there are many nodes, some have none of it: what is smaller serves few. */
+#define MIN_PIECE 16U
 #define PIECE_WORDS (FRAME_RUN_MAX / 64)
 
 /* A run of frames; const but for `used`. */
@@ -67,11 +69,16 @@ static struct node *next_node(struct node_walk *walk)
 static uint32_t piece_frames(size_t want)
 {
 	struct node_walk walk = {numa_home(), 0};
-	size_t nodes = 0;
+	size_t nodes = 0, least = (want + MAX_PIECES - 1) / MAX_PIECES;
+
+	if (least < MIN_PIECE)
+		least = MIN_PIECE;
 
 	while (node_walk_next(&walk))
 		nodes++;
 	want = (want + nodes - 1) / nodes;
+	if (want < least)
+		want = least;
 	return want < FRAME_RUN_MAX ? (uint32_t)want : FRAME_RUN_MAX;
 }
 

@@ -148,6 +148,7 @@ struct slab {
 	uint16_t first;	  /* below this word of the map of free objects all are 0 */
 	uint8_t list;	  /* enum slab_list */
 	bool reserved;	  /* holder's; the frames are the reserve's */
+	bool bound;	  /* holder's; large object: its mapping is bound to its node */
 	size_t size;	  /* large object: usable bytes; its holder's, as realloc's are */
 	uint8_t account;  /* holder's; large object: see nolock.h; 0: none */
 	struct node *

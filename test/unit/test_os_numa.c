@@ -152,14 +152,14 @@ static void pages_at_home_stay(void **state)
 	uint32_t node = first_node(&nodes), failed = 5;
 
 	(void)state;
-	assert_int_equal(os_move_pages(area, OS_MOVE_MAX, node, &failed), 0);
-	assert_int_equal(os_move_pages(NOT_AN_ADDRESS, OS_MOVE_MAX, node, &failed), 0);
-	assert_int_equal(os_move_pages(area, 0, node, &failed), 0);
+	assert_int_equal(os_move_pages(area, OS_MOVE_MAX, -1, node, &failed), 0);
+	assert_int_equal(os_move_pages(NOT_AN_ADDRESS, OS_MOVE_MAX, -1, node, &failed), 0);
+	assert_int_equal(os_move_pages(area, 0, -1, node, &failed), 0);
 	assert_int_equal(failed, 5);
 	os_bind_preferred(area, PAGES * page_size, node);
 	touch(PAGES);
 	skip_if(os_page_node(area) != (int)node, "the kernel doesn't tell where pages are");
-	assert_int_equal(os_move_pages(area, OS_MOVE_MAX, node, &failed), 0);
+	assert_int_equal(os_move_pages(area, OS_MOVE_MAX, -1, node, &failed), 0);
 	assert_int_equal(failed, 5);
 }
 
@@ -169,11 +169,11 @@ static void nobody_moves_to_where_nothing_is(void **state)
 
 	(void)state;
 	touch(PAGES);
-	assert_int_equal(os_move_pages(area, OS_MOVE_MAX, OS_MAX_NODES - 1, &failed), 0);
+	assert_int_equal(os_move_pages(area, OS_MOVE_MAX, -1, OS_MAX_NODES - 1, &failed), 0);
 	assert_int_equal(failed, os_page_node(area) < 0 ? 0 : PAGES);
 	failed = 0;
-	assert_int_equal(os_move_pages(area, PAGES, OS_MAX_NODES, &failed), 0);
-	assert_int_equal(os_move_pages(area, PAGES, UINT32_MAX, &failed), 0);
+	assert_int_equal(os_move_pages(area, PAGES, -1, OS_MAX_NODES, &failed), 0);
+	assert_int_equal(os_move_pages(area, PAGES, -1, UINT32_MAX, &failed), 0);
 	assert_int_equal(failed, 0);
 }
 
@@ -188,13 +188,13 @@ static void pages_move(void **state)
 	touch(PAGES);
 	assert_true(os_bind_preferred(area, PAGES * page_size, to));
 	assert_int_equal(os_page_node(area), (int)from);
-	assert_int_equal(os_move_pages(area, OS_MOVE_MAX, to, &failed), PAGES);
+	assert_int_equal(os_move_pages(area, OS_MOVE_MAX, -1, to, &failed), PAGES);
 	assert_int_equal(failed, 0);
 	for (uint32_t i = 0; i < PAGES; i++) {
 		assert_int_equal(os_page_node(area + i * page_size), (int)to);
 		assert_int_equal(area[i * page_size], 1);
 	}
-	assert_int_equal(os_move_pages(area, OS_MOVE_MAX, to, &failed), 0);
+	assert_int_equal(os_move_pages(area, OS_MOVE_MAX, -1, to, &failed), 0);
 }
 
 struct started {

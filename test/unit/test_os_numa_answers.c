@@ -113,12 +113,12 @@ static void those_on_other_nodes_move(void **state)
 	(void)state;
 	for (unsigned int i = 0; i < OS_MOVE_MAX; i++)
 		fake.on[i] = i % 5 < NODES ? (int)(i % 5) : -ENOENT;
-	assert_int_equal(os_move_pages(PAGE(0), 250, 1, &failed), 150);
+	assert_int_equal(os_move_pages(PAGE(0), 250, -1, 1, &failed), 150);
 	assert_int_equal(failed, 0);
 	assert_int_equal(fake.asked_to_move, 150);
 	for (int i = 0; i < (int)OS_MOVE_MAX; i++)
 		assert_int_equal(fake.on[i], i % 5 == 4 ? -ENOENT : i < 250 ? 1 : i % 5);
-	assert_int_equal(os_move_pages(PAGE(0), 250, 1, &failed), 0);
+	assert_int_equal(os_move_pages(PAGE(0), 250, -1, 1, &failed), 0);
 	assert_int_equal(fake.asked_to_move, 150);
 }
 
@@ -131,7 +131,7 @@ static void those_that_are_stuck_are_counted(void **state)
 		fake.on[i] = i == 20 ? -EFAULT : 2;
 		fake.stuck[i] = i < 10;
 	}
-	assert_int_equal(os_move_pages(PAGE(0), 30, 3, &failed), 19);
+	assert_int_equal(os_move_pages(PAGE(0), 30, -1, 3, &failed), 19);
 	assert_int_equal(failed, 110);
 }
 
@@ -140,8 +140,8 @@ static void no_more_than_the_most_are_moved(void **state)
 	uint32_t failed = 0;
 
 	(void)state;
-	assert_int_equal(os_move_pages(PAGE(0), OS_MOVE_MAX, 1, &failed), OS_MOVE_MAX);
-	assert_int_equal(os_move_pages(PAGE(0), UINT32_MAX, 2, &failed), OS_MOVE_MAX);
+	assert_int_equal(os_move_pages(PAGE(0), OS_MOVE_MAX, -1, 1, &failed), OS_MOVE_MAX);
+	assert_int_equal(os_move_pages(PAGE(0), UINT32_MAX, -1, 2, &failed), OS_MOVE_MAX);
 	assert_int_equal(failed, 0);
 }
 
@@ -152,7 +152,7 @@ static void huge_pages_move_as_a_whole(void **state)
 
 	(void)state;
 	fake.huge = true;
-	assert_int_equal(os_move_pages(PAGE(0), OS_MOVE_MAX, 1, &failed), OS_MOVE_MAX);
+	assert_int_equal(os_move_pages(PAGE(0), OS_MOVE_MAX, -1, 1, &failed), OS_MOVE_MAX);
 	assert_int_equal(failed, 0);
 }
 
@@ -163,7 +163,7 @@ static void pages_given_back_are_no_failures(void **state)
 	(void)state;
 	fake.fleeting = true;
 	fake.stuck[2] = true;
-	assert_int_equal(os_move_pages(PAGE(0), 20, 1, &failed), 0);
+	assert_int_equal(os_move_pages(PAGE(0), 20, -1, 1, &failed), 0);
 	assert_int_equal(failed, 1);
 }
 
@@ -175,7 +175,7 @@ static void a_refusal_to_move_is_seen(void **state)
 	fake.on[3] = 2;
 	fake.on[4] = -ENOENT;
 	fake.move_answer = -ENODEV;
-	assert_int_equal(os_move_pages(PAGE(0), 10, 2, &failed), 0);
+	assert_int_equal(os_move_pages(PAGE(0), 10, -1, 2, &failed), 0);
 	assert_int_equal(failed, 8);
 }
 
@@ -191,7 +191,7 @@ static void refusals_are_soft(void **state)
 		fake.answer = errors[i];
 		memset(&nodes, 0xff, sizeof(nodes));
 		errno = 4711;
-		assert_int_equal(os_move_pages(PAGE(0), 10, 2, &failed), 0);
+		assert_int_equal(os_move_pages(PAGE(0), 10, -1, 2, &failed), 0);
 		assert_int_equal(failed, 0);
 		assert_true(os_page_node(PAGE(0)) < 0);
 		assert_true(os_getcpu() < 0);
