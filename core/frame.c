@@ -248,7 +248,7 @@ static void *claim_or_reserve(struct node *node, const struct want *want, bool *
 /* As claim_or_reserve(), of the node or else of those that it falls back to and that had something lately. */
 static void *claim_near(struct node *first, const struct want *want, bool *zeroed)
 {
-	struct node_walk walk = {first, 0};
+	struct node_walk walk = {.first = first};
 	struct node *node;
 	void *addr = NULL;
 
@@ -256,8 +256,10 @@ static void *claim_near(struct node *first, const struct want *want, bool *zeroe
 		if (node_is_full(node, want->n))
 			continue;
 		addr = claim_or_reserve(node, want, zeroed);
-		if (addr)
+		if (addr) {
 			numa_took(first, node, want->n);
+			node_note_near(&walk);
+		}
 	}
 	return addr;
 }

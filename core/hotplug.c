@@ -132,6 +132,15 @@ static void set_policy_of_options(void)
 		options_note(no_such_node);
 }
 
+/* What was reserved before anybody knew how large it is to be: what is free of it goes back. */
+static void limit_first_node(void)
+{
+	if (!atomic_load_explicit(&first_node.size, memory_order_relaxed))
+		return;
+	node_charge_anyway(&first_node, frame_reserved() + atomic_load(&first_node.mapped));
+	frame_unreserve_of(&first_node);
+}
+
 /*
  * Under slab_mutex. False: out of memory, or there is one node, and nobody has asked for more: as when `wanted` is not
  * set.
@@ -152,6 +161,7 @@ static bool turn_on(bool wanted)
 	if (!t)
 		t = machine;
 	numa_begin(t, find_first(t), count_ids(&machine->possible) > 1);
+	limit_first_node();
 	nodes_make(t);
 	numa_turn_on();
 	frame_bind(&first_node);

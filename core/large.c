@@ -126,7 +126,7 @@ bool mapped_fits(struct node *node, size_t bytes)
 /* The first from `first` on that is large enough, if its size is limited. NULL: none is. */
 static struct node *charge_near(struct node *first, size_t size)
 {
-	struct node_walk walk = {first, 0};
+	struct node_walk walk = {.first = first, .every = true};
 	struct node *node;
 
 	while ((node = node_walk_next(&walk))) {

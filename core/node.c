@@ -23,21 +23,35 @@ static bool should_keep_empty(struct kmem_cache_node *n, const struct slab *slab
 	       numa_is_slab_node(slab_node(slab));
 }
 
+/*
+ * The slab is on the list of a node that has left, maybe since its state was looked at: nobody comes by who would take
+ * what is empty there, or has become so just before it was listed.
+ */
+static bool is_left_behind(struct slab *slab, const struct node *node, bool empty)
+{
+	return !numa_is_slab_node(node) && (empty || slab_has_remote(slab));
+}
+
 void put_slab(struct slab *slab)
 {
-	struct kmem_cache_node *n = node_of_slab(slab);
+	struct node *node = slab_node(slab);
+	struct kmem_cache_node *n = get_node(slab->cache, node);
+	bool empty;
 
 	if (slab_is_full(slab) && __slab_release_full(slab))
 		return;
 	__slab_collect(slab);
-	if (slab->inuse == 0 && !should_keep_empty(n, slab)) {
+	empty = slab->inuse == 0;
+	if (empty && !should_keep_empty(n, slab)) {
 		discard_slab(slab);
 		return;
 	}
-	if (slab->inuse == 0)
+	if (empty)
 		atomic_fetch_add_explicit(&n->nr_empty, 1, memory_order_relaxed);
 	__slab_release_partial(slab);
 	list_partial(n, slab);
+	if (unlikely(is_left_behind(slab, node, empty)))
+		shrink_node(n);
 }
 
 static struct slab *pop_partial(struct kmem_cache_node *n, uint32_t stack, struct thread *owner)
@@ -61,6 +75,9 @@ struct slab *get_partial(struct kmem_cache_node *n, struct thread *owner)
 
 /* What a node has in partial slabs beyond that is for others to take, as in SLUB. */
 #define MANY_PARTIAL 5
+/* What there is; of nodes that had nothing lately as well. */
+#define ANY (-1)
+#define ANY_AT_ALL (-2)
 
 /* In so many of a hundred cases as the control files say: none, where nobody did. */
 static bool should_defrag(const struct kmem_cache *s)
@@ -76,14 +93,14 @@ static bool should_defrag(const struct kmem_cache *s)
 static noinline struct slab *get_any_partial(struct kmem_cache *s, struct node *home,
 					     struct thread *owner, int32_t more_than)
 {
-	struct node_walk walk = {home, 1};
+	struct node_walk walk = {.first = home, .at = 1, .every = more_than == ANY_AT_ALL};
 	struct slab *slab = NULL;
 	struct node *node;
 
 	while (!slab && (node = node_walk_next(&walk))) {
 		struct kmem_cache_node *n = get_node(s, node);
 
-		/* A hint; below zero it isn't asked: somebody may have counted too few. */
+		/* A hint, which isn't asked where it matters: somebody may have counted too few. */
 		if (more_than < 0 ||
 		    atomic_load_explicit(&n->nr_partial, memory_order_relaxed) > more_than)
 			slab = get_partial(n, owner);
@@ -111,8 +128,11 @@ static noinline struct slab *get_slab_near(struct kmem_cache *s, struct node *ho
 	slab = new_slab_on(s, owner, home);
 	if (slab)
 		return slab;
-	slab = get_any_partial(s, home, owner, -1);
-	return slab ? count_partial(slab, s) : new_slab(s, owner, home);
+	slab = get_any_partial(s, home, owner, ANY);
+	if (slab)
+		return count_partial(slab, s);
+	slab = new_slab(s, owner, home);
+	return slab ? slab : count_partial(get_any_partial(s, home, owner, ANY_AT_ALL), s);
 }
 
 struct slab *get_slab(struct kmem_cache *s, struct node *home, struct thread *owner)
@@ -148,7 +168,7 @@ void note_empty(struct kmem_cache_node *n, const struct node *node)
  * Moves the slabs of a stack one by one to the active one, but for the empty ones: a thread that stops in here has
  * one slab in its hands, and no more. Bounded by what was there: others go on adding.
  */
-static uint32_t sift(struct kmem_cache_node *n, uint32_t from, int32_t seen)
+static uint32_t sift(struct kmem_cache_node *n, uint32_t from, int32_t seen, bool *again)
 {
 	struct slab *slab;
 	uint32_t gone = 0;
@@ -162,21 +182,45 @@ static uint32_t sift(struct kmem_cache_node *n, uint32_t from, int32_t seen)
 		}
 		__slab_release_partial(slab);
 		list_partial(n, slab);
+		*again |= is_left_behind(slab, slab_node(slab), false);
 	}
 	return gone;
 }
 
-/* Two of these at once leave slabs on both stacks: first what lies on the other one. */
-uint32_t shrink_node(struct kmem_cache_node *n)
+static uint32_t shrink_once(struct kmem_cache_node *n, bool *again)
 {
 	uint32_t from = atomic_load_explicit(&n->active, memory_order_relaxed), gone;
 	int32_t seen = atomic_load_explicit(&n->nr_partial, memory_order_relaxed);
 
-	/* Most caches have nothing on most nodes, and shall cost no page there. */
-	if (frame_stack_is_empty(&n->partial[0]) && frame_stack_is_empty(&n->partial[1]))
-		return 0;
 	atomic_store_explicit(&n->nr_empty, 0, memory_order_relaxed);
-	gone = sift(n, !from, seen);
+	gone = sift(n, !from, seen, again);
 	atomic_store_explicit(&n->active, !from, memory_order_relaxed);
-	return gone + sift(n, from, seen);
+	return gone + sift(n, from, seen, again);
+}
+
+/* How often that is repeated for slabs of which something was freed while they were in hand. */
+#define MANY_SHRINKS 4
+
+/* Two of these at once leave slabs on both stacks: first what lies on the other one. */
+uint32_t shrink_node(struct kmem_cache_node *n)
+{
+	uint32_t gone = 0;
+	bool again = true;
+
+	for (int i = 0; again && i < MANY_SHRINKS; i++) {
+		again = false;
+		/* Most caches have nothing on most nodes, and shall cost no page there. */
+		if (!frame_stack_is_empty(&n->partial[0]) || !frame_stack_is_empty(&n->partial[1]))
+			gone += shrink_once(n, &again);
+	}
+	return gone;
+}
+
+bool slab_is_welcome(const struct kmem_cache *s, const struct slab *slab, const struct node *home)
+{
+	const struct node *node = slab_node(slab);
+
+	return numa_is_welcome(node, home, s->nr_frames) ||
+	       (atomic_load_explicit(&cache_knobs_of(s)->defrag_ratio, memory_order_relaxed) &&
+		numa_is_alloc_node(node));
 }

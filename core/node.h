@@ -34,6 +34,11 @@ struct slab *get_partial(struct kmem_cache_node *n, struct thread *owner);
  * another node. NULL: out of memory.
  */
 struct slab *get_slab(struct kmem_cache *s, struct node *home, struct thread *owner);
+/*
+ * May a thread of that home go on with the slab? Where the control files let the cache take other nodes' slabs, with
+ * those as well, as in SLUB.
+ */
+bool slab_is_welcome(const struct kmem_cache *s, const struct slab *slab, const struct node *home);
 /* A slab on the list has become empty: discards such when they are a good part of the list. `node`: whose that is. */
 void note_empty(struct kmem_cache_node *n, const struct node *node);
 /* Discards the empty ones of the list. Returns how many went. */

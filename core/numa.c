@@ -96,30 +96,63 @@ bool __numa_is_welcome_here(const void *frame, uint32_t frames)
 }
 
 /* So long a node that had nothing isn't asked again, should nobody say that it has. */
-#define FULL_MS 100
+#define HINT_MS 100
+
+static union node_hint hint_get(const _Atomic uint64_t *hint)
+{
+	return (union node_hint){.word = atomic_load_explicit(hint, memory_order_relaxed)};
+}
+
+static void hint_set(_Atomic uint64_t *hint, uint64_t now, uint32_t value)
+{
+	union node_hint new = {.word = 0};
+
+	new.until = (now + HINT_MS) & 0xffffffffffff;
+	new.value = value & 0xffff;
+	atomic_store_explicit(hint, new.word, memory_order_relaxed);
+}
 
 bool __node_is_full(const struct node *node, uint32_t frames)
 {
-	union node_full full = {.word = atomic_load_explicit(&node->full, memory_order_relaxed)};
+	union node_hint full = hint_get(&node->full);
 
-	return frames >= full.frames && os_clock_ms() < full.until;
+	return frames >= full.value && os_clock_ms() < full.until;
 }
 
 void node_note_full(struct node *node, uint32_t frames)
 {
-	union node_full full = {.word = atomic_load_explicit(&node->full, memory_order_relaxed)};
+	union node_hint full = hint_get(&node->full);
 	uint64_t now = os_clock_ms();
 
-	if (now >= full.until || frames < full.frames)
-		full.frames = frames & 0xffff;
-	full.until = (now + FULL_MS) & 0xffffffffffff;
-	atomic_store_explicit(&node->full, full.word, memory_order_relaxed);
+	hint_set(&node->full, now,
+		 now < full.until && full.value < frames ? (uint32_t)full.value : frames);
+}
+
+void node_note_near(const struct node_walk *walk)
+{
+	if (walk->at > 2 && !walk->every && !hint_get(&walk->first->near).word)
+		hint_set(&walk->first->near, os_clock_ms(), walk->at - 1);
+}
+
+/* Behind the first: where the last walk has found something, if that was lately. */
+static uint32_t walk_from(struct node *first)
+{
+	union node_hint near = hint_get(&first->near);
+
+	if (likely(!near.word))
+		return 1;
+	if (os_clock_ms() < near.until)
+		return near.value;
+	atomic_store_explicit(&first->near, 0, memory_order_relaxed);
+	return 1;
 }
 
 struct node *node_walk_next(struct node_walk *walk)
 {
 	if (walk->at++ == 0)
 		return walk->first;
+	if (walk->at == 2 && !walk->every && numa_is_on())
+		walk->at = walk_from(walk->first) + 1;
 	for (; numa_is_on() && walk->at <= MAX_NODES; walk->at++) {
 		uint32_t id = atomic_load_explicit(&walk->first->order[walk->at - 1],
 						   memory_order_relaxed);

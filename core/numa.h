@@ -32,15 +32,15 @@ enum node_count {
 	NR_NODE_COUNTS
 };
 
-/* No run of so many frames, or more, was to be had of the node lately: it isn't asked again until then. */
-union node_full {
+/* `full`: no run of so many frames, or more, was to be had of the node lately: it isn't asked again until then. */
+union node_hint {
 	uint64_t word;
 	struct {
 		uint64_t until : 48; /* os_clock_ms() */
-		uint64_t frames : 16;
+		uint64_t value : 16;
 	};
 };
-static_assert(sizeof(union node_full) == 8, "one word");
+static_assert(sizeof(union node_hint) == 8, "one word");
 
 /* Are its pages to be moved to where they belong? */
 enum node_move { MOVE_NONE, MOVE_WAITS, MOVE_BEGUN };
@@ -55,7 +55,8 @@ struct node {
 	_Atomic uint64_t size; /* bytes that may be charged; 0: no limit */
 	uint16_t id;	       /* const once numa_is_on() */
 	uint16_t real;	       /* control plane; the machine's node; NO_NODE: none */
-	_Atomic uint64_t full; /* hint; union node_full */
+	_Atomic uint64_t full; /* hint; union node_hint */
+	_Atomic uint64_t near; /* hint; union node_hint; where in `order` others are looked for */
 	_Atomic(struct node *)
 		pages_on; /* control plane; where the pages of its frames are; NULL: on it */
 	_Atomic(struct node *)
@@ -124,12 +125,18 @@ static inline bool numa_is_welcome_here(const void *frame, uint32_t frames)
 /* Counts nodes that have left slab_nodes: a thread that has seen fewer has slabs to give up. */
 extern _Atomic uint32_t numa_nr_left __attribute__((visibility("hidden")));
 
-/* One after the other the nodes that `first` may fall back to, the nearest first: `first` itself, in the end NULL. */
+/*
+ * One after the other the nodes that `first` may fall back to, the nearest first: `first` itself, in the end NULL. Those
+ * that had nothing lately are passed over, unless it is to be `every` one: see node_note_near().
+ */
 struct node_walk {
 	struct node *first;
 	uint32_t at;
+	bool every;
 };
 struct node *node_walk_next(struct node_walk *walk);
+/* The walk has found something, and nothing nearer: for a while others begin here. So the way is as long with many nodes. */
+void node_note_near(const struct node_walk *walk);
 
 void numa_next_turn(void);
 /* So many frames came from `node`, where `wanted` was. */

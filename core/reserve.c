@@ -68,7 +68,7 @@ static struct node *next_node(struct node_walk *walk)
 
 static uint32_t piece_frames(size_t want)
 {
-	struct node_walk walk = {numa_home(), 0};
+	struct node_walk walk = {.first = numa_home(), .every = true};
 	size_t nodes = 0, least = (want + MAX_PIECES - 1) / MAX_PIECES;
 
 	if (least < MIN_PIECE)
@@ -86,8 +86,9 @@ size_t reserve_init(size_t bytes)
 {
 	size_t want = (bytes + FRAME_SIZE - 1) >> FRAME_SHIFT, got = 0;
 	uint32_t n = piece_frames(want);
+	struct node_walk walk = {.first = numa_home(), .every = true};
 
-	for (struct node_walk walk = {numa_home(), 0}; got < want && nr_pieces < MAX_PIECES && n;) {
+	while (got < want && nr_pieces < MAX_PIECES && n) {
 		if (n > want - got)
 			n = (uint32_t)(want - got);
 		if (add_piece(n, next_node(&walk)))

@@ -150,7 +150,7 @@ static struct slab *__next_slab(struct thread *t, struct kmem_cache *s, struct n
 
 	/* What is of another node than it should be goes there, for who is on it. */
 	while ((slab = __own_slab(t, s))) {
-		if (numa_is_welcome(slab_node(slab), home, s->nr_frames))
+		if (slab_is_welcome(s, slab, home))
 			return slab;
 		put_slab(slab);
 	}
@@ -163,7 +163,7 @@ static void __leave_other_node(struct thread *t, struct kmem_cache *s, struct no
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 	struct slab *slab = c->slab;
 
-	if (slab == &slab_none || numa_is_welcome(slab_node(slab), home, s->nr_frames))
+	if (slab == &slab_none || slab_is_welcome(s, slab, home))
 		return;
 	cache_count(s, ALLOC_NODE_MISMATCH, 1);
 	c->slab = &slab_none;
