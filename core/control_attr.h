@@ -17,6 +17,8 @@
 /* control_node.c; `which`: enum node_set. */
 SHOW(node_set_show);
 STORE(node_probe_store);
+SHOW(node_policy_show);
+STORE(node_policy_store);
 SHOW(node_state_show);
 STORE(node_state_store);
 SHOW(node_meminfo_show);

@@ -66,6 +66,79 @@ STORE(node_probe_store)
 	return node_errno(node_control_probe((uint32_t)node, size));
 }
 
+static bool is_empty(const struct id_set *set)
+{
+	return id_set_next(set, 0) == MAX_IDS;
+}
+
+SHOW(node_policy_show)
+{
+	static const char *const words[] = {
+		[POLICY_DEFAULT] = "local",	    [POLICY_LOCAL] = "local",
+		[POLICY_PREFERRED] = "preferred",   [POLICY_BIND] = "bind",
+		[POLICY_INTERLEAVE] = "interleave",
+	};
+	struct id_set nodes;
+	enum policy_mode mode = node_control_policy(&nodes);
+
+	(void)a;
+	(void)target;
+	out_text(out, words[mode]);
+	if (mode == POLICY_DEFAULT || mode == POLICY_LOCAL || is_empty(&nodes)) {
+		out_text(out, "\n");
+		return 0;
+	}
+	out_text(out, ":");
+	out_ids(out, &nodes);
+	return 0;
+}
+
+/* Would it be a policy if its numbers were smaller? Three digits of each are small enough. */
+static bool is_policy_beyond(const char *text, size_t len)
+{
+	char smaller[256];
+	size_t n = 0, digits = 0;
+	struct id_set nodes;
+	enum policy_mode mode;
+
+	for (size_t i = 0; i < len && n < sizeof(smaller); i++) {
+		digits = text[i] >= '0' && text[i] <= '9' ? digits + 1 : 0;
+		if (digits <= 3)
+			smaller[n++] = text[i];
+		else
+			__builtin_memset(smaller + n - 3, '9', 3);
+	}
+	return n < sizeof(smaller) && policy_parse(smaller, n, &mode, &nodes);
+}
+
+static bool are_possible(const struct id_set *nodes)
+{
+	struct id_set possible;
+
+	node_control_set(NODES_POSSIBLE, &possible);
+	for (uint32_t i = 0; i < MAX_IDS / 64; i++) {
+		if (nodes->bits[i] & ~possible.bits[i])
+			return false;
+	}
+	return true;
+}
+
+STORE(node_policy_store)
+{
+	struct id_set nodes;
+	enum policy_mode mode;
+
+	(void)a;
+	(void)target;
+	if (len && text[len - 1] == '\n')
+		len--;
+	if (!policy_parse(text, len, &mode, &nodes))
+		return is_policy_beyond(text, len) ? ERANGE : EINVAL;
+	if (!are_possible(&nodes))
+		return ERANGE;
+	return node_control_set_policy(mode, &nodes) ? 0 : ENOMEM;
+}
+
 SHOW(node_state_show)
 {
 	static const char *const words[] = {
@@ -140,7 +213,7 @@ SHOW(node_numastat_show)
 
 	(void)a;
 	node_control_info(target->node, &info);
-	if (!info.hit) {
+	if (!info.counts) {
 		snapshot_node(target->node, &shot);
 		info.hit = info.local = held(&shot) / FRAME_SIZE;
 	}

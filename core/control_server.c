@@ -16,12 +16,17 @@
 #define SILENT_MS 100U
 #define PAUSE_MS 100
 
-static_assert(MAX_CONNECTIONS < OS_POLL_MAX, "all of them and the listener");
+/* Behind the connections. */
+#define LISTENER MAX_CONNECTIONS
+#define EVENTS (MAX_CONNECTIONS + 1)
+#define NR_POLLS (MAX_CONNECTIONS + 2)
+static_assert(NR_POLLS <= OS_POLL_MAX, "all of them are polled at once");
 
-void control_server_init(struct control_server *server, int listener)
+void control_server_init(struct control_server *server, int listener, int events)
 {
 	server->listener = listener;
-	server->pausing = false;
+	server->events = events;
+	server->pausing = server->is_told = false;
 	for (uint32_t i = 0; i < MAX_CONNECTIONS; i++)
 		server->connections[i].fd = -1;
 }
@@ -164,6 +169,12 @@ static void accept_one(struct control_server *server, struct control_connection 
 {
 	int fd = os_accept(server->listener);
 
+	/* Where descriptors are few, who asks goes first. */
+	if (fd == -EMFILE && server->events >= 0) {
+		os_close(server->events);
+		server->events = -1;
+		fd = os_accept(server->listener);
+	}
 	server->pausing = fd < 0 && fd != -EAGAIN && fd != -EINTR && fd != -ECONNABORTED;
 	if (fd < 0)
 		return;
@@ -189,8 +200,9 @@ static int32_t fill_polls(struct control_server *server, struct os_poll *polls, 
 		polls[i] = (struct os_poll){c->fd, !is_sending(c), is_sending(c), false};
 		any |= c->fd >= 0 && (is_sending(c) || c->have);
 	}
-	polls[MAX_CONNECTIONS] = (struct os_poll){full || server->pausing ? -1 : server->listener,
-						  true, false, false};
+	polls[LISTENER] = (struct os_poll){full || server->pausing ? -1 : server->listener, true,
+					   false, false};
+	polls[EVENTS] = (struct os_poll){server->events, true, false, false};
 	if ((full || server->pausing) && (ms < 0 || ms > PAUSE_MS))
 		return PAUSE_MS;
 	return any && (ms < 0 || ms > (int32_t)STALL_MS) ? (int32_t)STALL_MS : ms;
@@ -198,14 +210,15 @@ static int32_t fill_polls(struct control_server *server, struct os_poll *polls, 
 
 bool control_server_turn(struct control_server *server, int32_t ms)
 {
-	struct os_poll polls[MAX_CONNECTIONS + 1];
+	struct os_poll polls[NR_POLLS];
 	struct control_connection *place;
 	uint64_t now;
 	bool can_wait;
 
 	ms = fill_polls(server, polls, ms);
 	server->pausing = false;
-	can_wait = os_poll(polls, MAX_CONNECTIONS + 1, ms);
+	can_wait = os_poll(polls, NR_POLLS, ms);
+	server->is_told = polls[EVENTS].ready;
 	now = os_clock_ms();
 	for (uint32_t i = 0; i < MAX_CONNECTIONS; i++) {
 		struct control_connection *c = &server->connections[i];
@@ -215,7 +228,7 @@ bool control_server_turn(struct control_server *server, int32_t ms)
 		else if (c->fd >= 0 && polls[i].ready)
 			(is_sending(c) ? send_answer : receive)(c);
 	}
-	place = polls[MAX_CONNECTIONS].ready ? find_place(server, os_clock_ms()) : NULL;
+	place = polls[LISTENER].ready ? find_place(server, os_clock_ms()) : NULL;
 	if (place)
 		accept_one(server, place);
 	return can_wait;

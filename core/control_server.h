@@ -28,11 +28,14 @@ struct control_connection {
 /* Memory is touched as it is needed. */
 struct control_server {
 	int listener;
+	int events;   /* see os_uevent.h; below 0: none */
 	bool pausing; /* no descriptor could be had for a connection */
+	bool is_told; /* there may be something to read from `events` */
 	struct control_connection connections[MAX_CONNECTIONS];
 };
 
-void control_server_init(struct control_server *server, int listener);
+/* `events` is closed where its number is needed for a connection. */
+void control_server_init(struct control_server *server, int listener, int events);
 /* Serves what there is within so many ms; below 0: waits for ever. False: nothing can be waited for any more. */
 bool control_server_turn(struct control_server *server, int32_t ms);
 

@@ -15,6 +15,7 @@
 #include "fork_watch.h"
 #include "os_file.h"
 #include "os_thread.h"
+#include "os_uevent.h"
 #include "os_user.h"
 #include "text.h"
 #include "thread.h"
@@ -29,7 +30,7 @@
 #define NAME_SIZE 16
 /* A child that execs within that time never gets as far as a socket. */
 #define CHILD_DELAY_MS 10
-#define START_MS 2000
+#define START_MS 5000
 /* How often a thread that has rights to lose looks whether its process has lost them. */
 #define USER_MS 100
 
@@ -98,7 +99,7 @@ static const char *open_socket(struct service *s)
 	if (fd < 0)
 		return "control: the socket can't be made";
 	s->socket_id = os_file_id(0, name);
-	control_server_init(&s->server, fd);
+	control_server_init(&s->server, fd, os_uevent_open());
 	return NULL;
 }
 
@@ -127,9 +128,23 @@ static bool follow_user(struct service *s)
 	return os_user_become(&now);
 }
 
-static int32_t next_turn(const struct service *s)
+/* What the kernel tells of the machine's nodes; where it will tell no more, they are looked at now and then. */
+static enum node_news take_events(struct control_server *server)
 {
-	uint32_t ms = node_control_poll();
+	enum os_uevent seen = server->is_told ? os_uevent_take(server->events) : UEVENT_NONE;
+
+	if (seen == UEVENT_LOST) {
+		os_close(server->events);
+		server->events = -1;
+	}
+	if (server->events < 0)
+		return NODES_UNWATCHED;
+	return seen == UEVENT_SEEN ? NODES_CHANGED : NODES_QUIET;
+}
+
+static int32_t next_turn(struct service *s)
+{
+	uint32_t ms = node_control_poll(take_events(&s->server));
 
 	if (os_user_is_privileged(&s->user) && (!ms || ms > USER_MS))
 		ms = USER_MS;
@@ -152,6 +167,8 @@ static void run(void *arg)
 		os_each_entry(0, remove_stale);
 	if (s->failure)
 		return;
+	/* What changed before there was a socket for it. */
+	node_control_poll(NODES_CHANGED);
 	while (control_server_turn(&s->server, next_turn(s)) && follow_user(s))
 		;
 }

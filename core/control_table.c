@@ -39,6 +39,7 @@ const struct attribute control_attributes[] = {
 	NODES("has_normal_memory", NODES_HAS_NORMAL_MEMORY),
 	NODES("has_cpu", NODES_HAS_CPU),
 	{"devices/system/node/probe", 0200, NULL, node_probe_store, 0},
+	{"devices/system/node/policy", 0644, node_policy_show, node_policy_store, 0},
 	NODE("state", 0644, node_state_show, node_state_store),
 	NODE("meminfo", 0444, node_meminfo_show, NULL),
 	NODE("numastat", 0444, node_numastat_show, NULL),

@@ -88,11 +88,7 @@ static uint64_t mapped_on(const struct node *on)
 
 	for_each_node(node)
 	{
-		const struct node *pages =
-			atomic_load_explicit(&node->pages_on, memory_order_relaxed);
-		bool moving = atomic_load_explicit(&node->moving, memory_order_relaxed);
-
-		if ((pages && !moving ? pages : node) == on)
+		if (hotplug_node_of_mapped(node) == on)
 			bytes += atomic_load_explicit(&node->mapped, memory_order_relaxed);
 	}
 	return bytes;
@@ -102,7 +98,7 @@ void node_control_info(uint32_t id, struct node_info *info)
 {
 	const struct node *node = numa_is_on() ? numa_node(id) : &first_node;
 
-	*info = (struct node_info){.size = size_of(id)};
+	*info = (struct node_info){.size = size_of(id), .counts = numa_is_on()};
 	if (!node)
 		return;
 	info->mapped_bytes = mapped_on(node);
@@ -164,7 +160,45 @@ uint32_t node_control_of(const void *addr)
 	return hotplug_node_of(addr)->id;
 }
 
-uint32_t node_control_poll(void)
+/* A machine that grows tells of each block of its memory. */
+#define CHANGES_MS 100U
+/*
+ * Where nobody tells; and once more after what was told, for the kernel lets cpusets have a node some time after it
+ * has told of it, and what caches need there may not have been to be had.
+ */
+#define AGAIN_MS 1000U
+
+static struct {
+	uint64_t last, due; /* in ms; `due` 0: it is not to be looked at */
+	bool once_more;
+} look;
+
+static void look_from(uint64_t ms)
 {
-	return hotplug_poll();
+	if (!look.due || ms < look.due)
+		look.due = ms;
+}
+
+/* Returns in how many ms to do so again. */
+static uint32_t look_at_machine(enum node_news news)
+{
+	uint64_t now = os_clock_ms();
+	bool by_clock = news == NODES_UNWATCHED;
+
+	look.once_more |= news == NODES_CHANGED;
+	if (news != NODES_QUIET)
+		look_from(look.last + (by_clock ? AGAIN_MS : CHANGES_MS));
+	if (!look.due || now < look.due)
+		return look.due ? (uint32_t)(look.due - now) : 0;
+	look.last = now;
+	look.due = hotplug_look() && (by_clock || look.once_more) ? now + AGAIN_MS : 0;
+	look.once_more = false;
+	return look.due ? AGAIN_MS : 0;
+}
+
+uint32_t node_control_poll(enum node_news news)
+{
+	uint32_t moving = hotplug_poll(), looking = look_at_machine(news);
+
+	return moving && (!looking || moving < looking) ? moving : looking;
 }

@@ -22,6 +22,7 @@ enum node_set {
 struct node_info {
 	uint64_t size;	       /* bytes; of the machine's node, or as simulated */
 	uint64_t mapped_bytes; /* large objects with mappings of their own */
+	bool counts;	       /* is what follows counted? With one node alone it isn't */
 	/* In frames; numa_hit and the rest as Documentation/admin-guide/numastat.rst has them. */
 	uint64_t hit, miss, foreign, interleave_hit, local, other;
 };
@@ -43,7 +44,13 @@ bool node_control_set_policy(enum policy_mode mode, const struct id_set *nodes);
 /* The node that an address of the heap lies on. */
 uint32_t node_control_of(const void *addr);
 
+/* What is known of the machine's nodes since the last time. */
+enum node_news {
+	NODES_UNWATCHED, /* nothing: nobody would tell */
+	NODES_QUIET,	 /* they are as they were */
+	NODES_CHANGED,	 /* they may have changed */
+};
 /* What goes on by itself. Returns in how many ms it is to be called again; 0: only when asked for something. */
-uint32_t node_control_poll(void);
+uint32_t node_control_poll(enum node_news news);
 
 #endif

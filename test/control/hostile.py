@@ -15,13 +15,13 @@ FILE = "devices/system/node/online"
 NOBODY = 65534
 
 
-def is_well(subject, seconds=5):
+def is_well(subject, seconds=5, expected="0\n"):
     """Others are served, the program runs on, and nothing is left open."""
     start = time.monotonic()
     end = start + seconds
     while True:
         try:
-            check(subject.show(FILE) == "0\n", "a wrong answer")
+            check(subject.show(FILE) == expected, "a wrong answer")
             break
         except ConnectionError:
             check(time.monotonic() < end, "others are not served")
@@ -29,9 +29,9 @@ def is_well(subject, seconds=5):
           "the program is disturbed")
     thread = subject.service_thread()
     check(thread, "there is no thread that serves")
-    # The directory thrice, the listener, and a connection each.
+    # The directory thrice, the listener, the machine's events, and a connection each.
     count = len(os.listdir(f"/proc/{subject.pid}/task/{thread}/fd"))
-    check(count <= 4 + 16, f"it has {count} descriptors")
+    check(count <= 5 + 16, f"it has {count} descriptors")
     return time.monotonic() - start
 
 
@@ -184,6 +184,64 @@ print(n)
         check(min(counts) * 10 > max(counts) > 100, "one is favoured")
 
 
+NODE = "devices/system/node"
+STORED = [("node1/state", "offline\n"), ("node1/state", "online\n"), ("node2/state", "offline\n"),
+          ("node2/state", "online\n"), ("node0/state", "nonsense"), ("node9/state", "online"),
+          ("probe", "1 64M"), ("probe", "1024 64M"), ("probe", "\0"), ("policy", "interleave"),
+          ("policy", "bind:0-3"), ("policy", "preferred:77"), ("policy", "bind:" + "9," * 2000),
+          ("online", "0")]
+ANSWERS = {0, errno.EINVAL, errno.EEXIST, errno.ERANGE, errno.EACCES, errno.ENOENT}
+
+
+def pester(path, seconds, seed):
+    """What a peer may send that means harm to nodes, some of it in the middle of a message cut off."""
+    chance = random.Random(seed)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            with Connection(path) as peer:
+                for _ in range(chance.randrange(1, 40)):
+                    file, text = chance.choice(STORED)
+                    peer.send(request(WRITE, f"{NODE}/{file}", text))
+                    error, _, _ = peer.answer()
+                    check(error in ANSWERS, f"{text[:20]!r} to {file}: {name_of(error)}")
+                    peer.send(request(READ, f"{NODE}/node1/meminfo"))
+                    check(peer.answer()[0] == 0, "meminfo")
+                half = request(WRITE, f"{NODE}/node1/state", "offline")
+                peer.send(half[:chance.randrange(1, len(half))] if chance.random() < 0.7
+                          else chance.randbytes(300))
+        except (ConnectionError, TimeoutError):
+            pass
+
+
+def nodes(args, path):
+    """Nodes are sent offline and online by several at once, amid garbage, under a program that allocates."""
+    with Subject(args, path, options="nodes:4,policy:interleave") as subject:
+        subject.tell("untouched 256", "untouched")
+        subject.tell("fill 5000 2048", "filled")
+        subject.tell("churn", "churning")
+        peers = []
+        for seed in range(3):
+            peers.append(os.fork())
+            if peers[-1] == 0:
+                status = 1
+                try:
+                    pester(subject.socket(), 2, seed)
+                    status = 0
+                finally:
+                    os._exit(status)
+        for peer in peers:
+            check(os.waitpid(peer, 0)[1] == 0, "a peer was answered wrongly")
+        for node in (1, 2):
+            subject.ask(WRITE, f"{NODE}/node{node}/state", "online")
+        check(subject.show(f"{NODE}/possible") == "0-3\n", "a node that nobody added")
+        is_well(subject, expected="0-3\n")
+        churned = subject.tell("churned", "churned")
+        check(churned > 1000 and subject.number("wrong") == 0, "an object was not the thread's own")
+        check(subject.tell("verify", "wrong") == 0, "what it held is another")
+        check(subject.ask(WRITE, "kernel/slab/kmalloc-2048/validate", "1")[0] == 0, "damage")
+
+
 def wrong_user(args, path):
     """Another user is told EACCES, even where the socket's mode lets him in."""
     if os.geteuid() != 0:
@@ -216,5 +274,5 @@ def root_may(args, path):
 
 
 if __name__ == "__main__":
-    run_cases(__doc__, [garbage, lengths, pieces, slow_reader, thousand, flood, wrong_user,
+    run_cases(__doc__, [garbage, lengths, pieces, slow_reader, thousand, flood, nodes, wrong_user,
                         root_may])

@@ -3,7 +3,7 @@
 set -euo pipefail
 
 usage() {
-	echo "Usage: mount.sh LIBRARY TOOL SUBJECT [files|slabtop]"
+	echo "Usage: mount.sh LIBRARY TOOL SUBJECT [files|nodes|slabtop]"
 }
 
 [[ ${1:-} != --help ]] || { usage; exit 0; }
@@ -67,17 +67,35 @@ trap clean_up EXIT
 
 start_subject() {
 	mkfifo "$work/orders"
-	LD_PRELOAD=$library USLUB=control:$work/sockets "$subject" <"$work/orders" >"$work/said" &
+	LD_PRELOAD=$library USLUB=control:$work/sockets$options "$subject" <"$work/orders" >>"$work/said" &
 	process=$!
 	exec 3>"$work/orders"
-	echo "hold 5000 2048" >&3
-	for _ in $(seq 500); do
-		! grep -q held "$work/said" || return 0
-		sleep 0.01
-	done
-	fail "the program does not start"
+	told "hold 5000 2048" held
 }
 
+# told ORDER WORD: the program does it, and says so in a line that begins with the word.
+told() {
+	: >"$work/said"
+	echo "$1" >&3
+	for _ in $(seq 500); do
+		! grep -q "^$2" "$work/said" || return 0
+		sleep 0.01
+	done
+	fail "the program does not say $2"
+}
+
+# comes FILE TEXT: the file reads so, now or soon.
+comes() {
+	for _ in $(seq 1000); do
+		[[ $(cat "$1") != "$2" ]] || return 0
+		sleep 0.01
+	done
+	fail "$1 still reads $(cat "$1"), not $2"
+}
+
+options=
+[[ $part != nodes ]] ||
+	options=,nodes:4,distance:10/20/20/40,node_size:256M/4G/64M/1G,node_cpus:0/1,policy:preferred:1
 start_subject
 "$tool" mount --dir "$work/sockets" "$files" || skip "this machine lets nobody mount"
 same "the processes" "$(ls "$files")" "$process"
@@ -167,6 +185,123 @@ ends() {
 	! mountpoint -q "$files" || fail "it is mounted still"
 }
 
+node_lists() {
+	local file
+	same "possible" "$(cat "$node/possible")" 0-3
+	for file in online has_memory has_normal_memory; do
+		same "$file" "$(cat "$node/$file")" 0-3
+	done
+	same "has_cpu" "$(cat "$node/has_cpu")" 0-1
+	same "policy" "$(cat "$node/policy")" preferred:1
+	same "cpulist" "$(cat "$node"/node?/cpulist | tr '\n' ,)" 0,1,,,
+	same "distance" "$(cat "$node/node0/distance")" "10 20 20 40"
+	same "sizes" "$(grep -h MemTotal "$node"/node?/meminfo | tr -s ' ' | cut -d' ' -f2,4 | tr '\n' ,)" \
+		"0 262144,1 4194304,2 65536,3 1048576,"
+	same "what is on node 1" "$(cat "$cache/objects")" "5000 N1=5000"
+	same "hits" "$(grep -c '^numa_hit [1-9]' "$node/node1/numastat")" 1
+	echo "7 64M" >"$node/probe"
+	same "with a gap" "$(cat "$node/possible")" 0-3,7
+	same "not online yet" "$(cat "$node/online")" 0-3
+	same "the directories" "$(cd "$node" && echo node*)" "node0 node1 node2 node3 node7"
+	echo online | tee "$node/node7/state" >/dev/null
+	same "with a gap" "$(cat "$node/online")" 0-3,7
+	echo offline >"$node/node2/state"
+	comes "$node/node2/state" offline
+	same "with two gaps" "$(cat "$node/online" "$node/has_memory" | tr '\n' ' ')" "0-1,3,7 0-1,3,7 "
+	same "who is online" "$(cd "$node" && grep -l online node?/state | tr '\n' ' ')" \
+		"node0/state node1/state node3/state node7/state "
+	same "a column less" "$(cat "$node/node0/distance")" "10 20 40 20"
+}
+
+used() {
+	sed -n 's/.*MemUsed: *\([0-9]*\) kB/\1/p' "$node/node$1/meminfo"
+}
+
+# A node goes offline with objects on it, while threads allocate; and comes back.
+node_leaves() {
+	local before drawn
+	told "untouched 1024" untouched
+	told churn churning
+	before=$(used 1)
+	((before > 1000000)) || fail "node 1 has $before KiB"
+	for _ in $(seq 20); do
+		echo offline >"$node/node1/state"
+		drawn=$("$tool" node --dir "$work/sockets" "$process")
+		! grep -Eq '^ +1  going-offline ' <<<"$drawn" || break
+		# It was done before anybody looked.
+		echo online >"$node/node1/state"
+	done
+	grep -Eq '^ +1  going-offline ' <<<"$drawn" || fail "it is not followed: $drawn"
+	grep '^ *1 ' <<<"$drawn" | tail -1 | grep -Eq '^ +1  offline +4096M +0K ' || fail "not to its end: $drawn"
+	same "done" "$(cat "$node/node1/state")" offline
+	same "its memory" "$(used 1)" 0
+	# The threads have now more, now less.
+	(($(used 0) + 4096 >= before)) || fail "node 0 has $(used 0) KiB, node 1 had $before"
+	[[ $(cat "$cache/objects") != *N1=* ]] || fail "objects on node 1: $(cat "$cache/objects")"
+	echo online >"$node/node1/state"
+	same "back" "$(cat "$node/node1/state")" online
+	told churned wrong
+	same "objects that were another's" "$(grep wrong "$work/said")" "wrong 0"
+	write 1 "$cache/validate"
+}
+
+node_errors() {
+	refused "Invalid argument" state write online "$node/node1/state"
+	refused "Invalid argument" state write nonsense "$node/node1/state"
+	refused "Invalid argument" state write offline "$node/node2/state"
+	refused "File exists" probe write "7 64M" "$node/probe"
+	refused "Numerical result out of range" probe write "1024 64M" "$node/probe"
+	refused "Invalid argument" probe write 8 "$node/probe"
+	refused "Permission denied" probe cat "$node/probe"
+	refused "Permission denied" online write 0 "$node/online"
+	refused "Permission denied" meminfo write 0 "$node/node1/meminfo"
+	refused "Invalid argument" policy write remote "$node/policy"
+	refused "Numerical result out of range" policy write bind:0,5 "$node/policy"
+	refused "No such file or directory" node5 write online "$node/node5/state"
+	write bind:0,3 "$node/policy"
+	same "policy" "$(cat "$node/policy")" bind:0,3
+	write local "$node/policy"
+	prlimit --pid "$process" --as="$(($(ps -o vsz= -p "$process") * 1024)):"
+	write "9 64M" "$node/probe"
+	refused "Cannot allocate memory" state write online "$node/node9/state"
+	same "after a veto" "$(cat "$node/node9/state")" offline
+	prlimit --pid "$process" --as=unlimited:
+	write online "$node/node9/state"
+	for one in 0 1 3 7; do
+		write offline "$node/node$one/state"
+	done
+	refused "Device or resource busy" state write offline "$node/node9/state"
+	comes "$node/online" 9
+	write online "$node/node0/state"
+}
+
+# What writes through the mount is told to who watches; what the process does by itself is not, and poll(2) is always
+# true.
+node_watched() {
+	python3 - "$node/node3/state" <<'END'
+import ctypes, os, select, struct, sys, time
+libc = ctypes.CDLL(None)
+fd = libc.inotify_init()
+assert libc.inotify_add_watch(fd, os.fsencode(sys.argv[1]), 2) > 0, "no watch"
+state = open(sys.argv[1])
+poll = select.poll()
+poll.register(state, select.POLLIN | select.POLLPRI | select.POLLERR)
+assert poll.poll(0) == [(state.fileno(), select.POLLIN)], "poll"
+with open(sys.argv[1], "w") as file:
+    file.write("online\n")
+assert select.select([fd], [], [], 5)[0], "no event"
+assert struct.unpack_from("iI", os.read(fd, 4096))[1] == 2, "another event"
+assert state.read() == "online\n"
+with open(sys.argv[1], "w") as file:
+    file.write("offline\n")
+os.read(fd, 4096)
+state.seek(0)
+while state.read() != "offline\n":
+    state.seek(0)
+assert not select.select([fd], [], [], 0.1)[0], "going-offline to offline is told"
+END
+}
+
 # procps' own parser, of a mount namespace's own /proc/slabinfo.
 slabtop_reads() {
 	local table
@@ -181,6 +316,12 @@ slabtop_reads() {
 case $part in
 files)
 	for step in reads writes errors inotify ends; do
+		"$step"
+		echo "$step: ok"
+	done
+	;;
+nodes)
+	for step in node_lists node_leaves node_errors node_watched; do
 		"$step"
 		echo "$step: ok"
 	done

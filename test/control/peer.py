@@ -87,9 +87,10 @@ class Connection:
 class Subject:
     """A program that serves control files, and does as it is told."""
 
-    def __init__(self, args, folder, expect=True, before=None):
+    def __init__(self, args, folder, expect=True, before=None, options=""):
         self.folder = Path(folder)
-        environment = dict(os.environ, LD_PRELOAD=args.lib, USLUB=f"control:{self.folder}")
+        environment = dict(os.environ, LD_PRELOAD=args.lib,
+                           USLUB=f"control:{self.folder},{options}".rstrip(","))
         self.process = subprocess.Popen(
             [args.subject], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, bufsize=1, preexec_fn=before)

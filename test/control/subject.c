@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,6 @@ static void hold(size_t n, size_t size)
 	objects = calloc(n, sizeof(*objects));
 	for (nr_objects = 0; nr_objects < n; nr_objects++)
 		objects[nr_objects] = malloc(size);
-	say("held", (long)n);
 }
 
 static void release(void)
@@ -41,6 +41,97 @@ static void release(void)
 	while (nr_objects)
 		free(objects[--nr_objects]);
 	say("freed", 0);
+}
+
+/* Each object is full of what its place says. */
+static int tag_of(size_t place)
+{
+	return (int)(place * 7 % 251) + 1;
+}
+
+static bool is_full_of(const unsigned char *object, size_t size, int tag)
+{
+	return object[0] == tag && memcmp(object, object + 1, size - 1) == 0;
+}
+
+static size_t filled_size;
+
+static void fill(size_t n, size_t size)
+{
+	hold(n, size);
+	filled_size = size;
+	for (size_t i = 0; i < n; i++)
+		memset(objects[i], tag_of(i), size);
+	say("filled", (long)n);
+}
+
+static void verify(void)
+{
+	long wrong = 0;
+
+	for (size_t i = 0; i < nr_objects; i++)
+		wrong += !is_full_of(objects[i], filled_size, tag_of(i));
+	say("wrong", wrong);
+}
+
+/* Leaves slabs behind, an eighth of each in use. */
+static void *scatter(void *arg)
+{
+	size_t size = *(size_t *)arg;
+	static void *all[4000];
+
+	for (int i = 0; i < 4000; i++)
+		all[i] = malloc(size);
+	for (int i = 0; i < 4000; i++) {
+		if (i % 8)
+			free(all[i]);
+	}
+	return NULL;
+}
+
+static _Atomic bool stop_churning;
+static _Atomic long wrong_objects, nr_churned;
+static pthread_t churners[2];
+
+/* Objects of all sizes that live for a while, each full of what it should be to its end. */
+static void *churn(void *arg)
+{
+	static const size_t sizes[] = {40, 300, 2048, 9000, 70000};
+	unsigned char *mine[64] = {NULL};
+	size_t have[64] = {0};
+
+	for (size_t i = 0; !stop_churning; i++) {
+		size_t at = i * 37 % 64;
+
+		if (mine[at] && !is_full_of(mine[at], have[at], tag_of(at)))
+			wrong_objects++;
+		free(mine[at]);
+		have[at] = sizes[i % 5];
+		mine[at] = malloc(have[at]);
+		memset(mine[at], tag_of(at), have[at]);
+		nr_churned++;
+	}
+	for (size_t at = 0; at < 64; at++)
+		free(mine[at]);
+	return arg;
+}
+
+static void start_churning(void)
+{
+	for (int i = 0; i < 2; i++) {
+		if (pthread_create(&churners[i], NULL, churn, NULL))
+			abort();
+	}
+	say("churning", 2);
+}
+
+static void end_churning(void)
+{
+	stop_churning = true;
+	for (int i = 0; i < 2; i++)
+		pthread_join(churners[i], NULL);
+	say("churned", nr_churned);
+	say("wrong", wrong_objects);
 }
 
 /* Takes slow paths of malloc. */
@@ -176,6 +267,34 @@ static void leave_by_thread(void)
 	pthread_exit(NULL);
 }
 
+/* Orders about what is held. */
+static bool obey_heap(const char *word, const char *arg, size_t size)
+{
+	if (strcmp(word, "hold") == 0) {
+		hold(strtoul(arg, NULL, 10), size);
+		say("held", (long)nr_objects);
+	} else if (strcmp(word, "fill") == 0) {
+		fill(strtoul(arg, NULL, 10), size);
+	} else if (strcmp(word, "verify") == 0) {
+		verify();
+	} else if (strcmp(word, "free") == 0) {
+		release();
+	} else if (strcmp(word, "scatter") == 0) {
+		size = strtoul(arg, NULL, 10);
+		run_thread(scatter, &size);
+		say("scattered", 500);
+	} else if (strcmp(word, "untouched") == 0) {
+		say("untouched", malloc(strtoul(arg, NULL, 10) << 20) != NULL);
+	} else if (strcmp(word, "churn") == 0) {
+		start_churning();
+	} else if (strcmp(word, "churned") == 0) {
+		end_churning();
+	} else {
+		return false;
+	}
+	return true;
+}
+
 static void obey(char *line)
 {
 	char word[32] = "", arg[64] = "";
@@ -184,11 +303,9 @@ static void obey(char *line)
 	line[strcspn(line, "\n")] = '\0';
 	if (sscanf(line, "%31s %63s %ld", word, arg, &number) < 1)
 		abort();
-	if (strcmp(word, "hold") == 0)
-		hold(strtoul(arg, NULL, 10), (size_t)number);
-	else if (strcmp(word, "free") == 0)
-		release();
-	else if (strcmp(word, "child") == 0 && strcmp(arg, "vfork") == 0)
+	if (obey_heap(word, arg, (size_t)number))
+		return;
+	if (strcmp(word, "child") == 0 && strcmp(arg, "vfork") == 0)
 		make_vfork_child();
 	else if (strcmp(word, "child") == 0)
 		make_child(arg, (int)number);

@@ -74,7 +74,7 @@ static void every_entry_is_as_it_is_listed(void **state)
 		per_cache += strncmp(a->path, "kernel/slab/@/", 14) == 0;
 	assert_true(per_cache > 25);
 	assert_int_equal(walk("kernel"), per_cache * NR_KMALLOC_CACHES);
-	assert_int_equal(walk("devices"), 11);
+	assert_int_equal(walk("devices"), 12);
 	assert_int_equal(walk("kernel/slab/kmalloc-64"), per_cache);
 	assert_int_equal(read_by(control_list, ""), 0);
 	assert_string_equal(text, "- 0400 slabinfo\nd 0555 devices\nd 0555 kernel\n");

@@ -47,7 +47,8 @@ enum node_state __wrap_node_control_state(uint32_t node)
 
 void __wrap_node_control_info(uint32_t node, struct node_info *info)
 {
-	*info = (struct node_info){.size = (uint64_t)node << 20, .hit = node, .miss = 7};
+	*info = (struct node_info){
+		.size = (uint64_t)node << 20, .counts = true, .hit = node, .miss = 7};
 }
 
 uint32_t __wrap_node_control_distance(uint32_t from, uint32_t to)
@@ -83,6 +84,30 @@ enum node_result __wrap_node_control_offline(uint32_t node)
 enum node_result __wrap_node_control_probe(uint32_t node, uint64_t size)
 {
 	return ask("probe", node, size);
+}
+
+static struct {
+	enum policy_mode mode;
+	struct id_set nodes;
+	bool refuses; /* to set one */
+} policy;
+
+enum policy_mode __wrap_node_control_policy(struct id_set *set);
+bool __wrap_node_control_set_policy(enum policy_mode mode, const struct id_set *set);
+
+enum policy_mode __wrap_node_control_policy(struct id_set *set)
+{
+	*set = policy.nodes;
+	return policy.mode;
+}
+
+bool __wrap_node_control_set_policy(enum policy_mode mode, const struct id_set *set)
+{
+	if (policy.refuses)
+		return false;
+	policy.mode = mode;
+	policy.nodes = *set;
+	return true;
 }
 
 /* Slab by slab. */
@@ -134,6 +159,8 @@ static void numbers_may_have_gaps(void **state)
 	assert_string_equal(show(NODE("node5/numastat")),
 			    "numa_hit 5\nnuma_miss 7\nnuma_foreign 0\ninterleave_hit 0\n"
 			    "local_node 0\nother_node 0\n");
+	/* Nothing has come from it: what it holds by now is no matter. */
+	assert_int_equal(strncmp(show(NODE("node0/numastat")), "numa_hit 0\n", 11), 0);
 }
 
 static void each_answer_has_its_errno(void **state)
@@ -172,6 +199,56 @@ static void each_answer_has_its_errno(void **state)
 	assert_int_equal(asked.size, (uint64_t)2 << 30);
 	assert_int_equal(store(NODE("probe"), "3 5K"), 0);
 	assert_int_equal(asked.size, 5 << 10);
+}
+
+static void a_policy_reads_as_it_was_stored(void **state)
+{
+	static const char *const good[] = {"interleave\n",	"preferred:5\n", "bind:0,2\n",
+					   "bind:0,2,5,1023\n", "bind:1023\n",	 "interleave:0,5\n",
+					   "preferred:1023\n",	"local\n"};
+	static const struct {
+		const char *text;
+		int error;
+	} bad[] = {
+		{"", 0},
+		{"\n", EINVAL},
+		{"locals", EINVAL},
+		{"local\n\n", EINVAL},
+		{"local:0", EINVAL},
+		{"LOCAL", EINVAL},
+		{" local", EINVAL},
+		{"preferred", EINVAL},
+		{"preferred:", EINVAL},
+		{"preferred:-1", EINVAL},
+		{"preferred:0,2", EINVAL},
+		{"bind", EINVAL},
+		{"bind:0,,2", EINVAL},
+		{"bind:2-0", EINVAL},
+		{"bind:5000-0", EINVAL},
+		{"bind:0x2", EINVAL},
+		{"other:5000", EINVAL},
+		{"preferred:1", ERANGE},
+		{"bind:0-2", ERANGE},
+		{"bind:1022-1023", ERANGE},
+		{"preferred:1024", ERANGE},
+		{"preferred:4294967296", ERANGE},
+		{"interleave:0,99999999999999999999999999\n", ERANGE},
+		{"interleave:0-5000", ERANGE},
+	};
+
+	(void)state;
+	assert_string_equal(show(NODE("policy")), "local\n");
+	for (unsigned int i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(store(NODE("policy"), good[i]), 0);
+		assert_string_equal(show(NODE("policy")), good[i]);
+	}
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(store(NODE("policy"), bad[i].text), bad[i].error);
+		assert_string_equal(show(NODE("policy")), "local\n");
+	}
+	policy.refuses = true;
+	assert_int_equal(store(NODE("policy"), "interleave"), ENOMEM);
+	assert_string_equal(show(NODE("policy")), "local\n");
 }
 
 /* Of a figure's line, the sum, and what each node has. */
@@ -242,6 +319,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_may_have_gaps),
 		cmocka_unit_test(each_answer_has_its_errno),
+		cmocka_unit_test(a_policy_reads_as_it_was_stored),
 		cmocka_unit_test(figures_are_split_by_node),
 	};
 

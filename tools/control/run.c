@@ -16,7 +16,11 @@ static const char usage[] =
 	"Usage: uslub run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
 	"Runs a program under libuslub.so. What LD_PRELOAD and USLUB hold already stays there.\n"
 	"  --control[=DIR]  with control files, to be seen by `uslub ls`, `uslub mount` and others\n"
-	"  --nodes N        with N simulated nodes\n"
+	"  --nodes N        with N simulated nodes, and of these:\n"
+	"  --distance D     their distances: 10/20/40, of nodes 0, 1, 2 apart, or all N * N\n"
+	"  --node-size S    their sizes: 1G, or of each one 1G/512M/...; without it they share all\n"
+	"  --node-cpus C    their cpus: 0-1/2+4/...; without it they share all\n"
+	"  --policy P       where memory comes from: local, preferred:1, bind:0,2 or interleave\n"
 	"  --stats          with statistics when it exits\n"
 	"  --option K:V     with any option of the variable USLUB (may be repeated)\n"
 	"  --library FILE   another libuslub.so than the one that came with this program\n"
@@ -48,9 +52,13 @@ static void append(char *buf, size_t size, const char *separator, const char *wo
 		fail("too many options", "");
 }
 
+/* A comma ends it, but among the numbers of a policy. */
 static void add_option(struct request *request, const char *key, const char *value)
 {
-	if (strchr(value, ','))
+	bool is_policy = strcmp(key, "policy:") == 0 || strncmp(value, "policy:", 7) == 0;
+	const char *comma = strchr(value, ',');
+
+	if (comma && !(is_policy && !comma[strspn(comma, ",-0123456789")]))
 		fail("an option's value can't have a comma: ", value);
 	append(request->options, sizeof(request->options), ",", key);
 	append(request->options, sizeof(request->options), "", value);
@@ -70,11 +78,31 @@ static void add_control(struct request *request, const char *dir)
 	add_option(request, "control:", dir);
 }
 
+/* Options that are the library's, by other names. */
+enum keyed_option {
+	OPTION_NODES,
+	OPTION_DISTANCE,
+	OPTION_NODE_SIZE,
+	OPTION_NODE_CPUS,
+	OPTION_POLICY,
+	NR_KEYED,
+};
+
+static const char *const keys[NR_KEYED] = {
+	[OPTION_NODES] = "nodes:",	   [OPTION_DISTANCE] = "distance:",
+	[OPTION_NODE_SIZE] = "node_size:", [OPTION_NODE_CPUS] = "node_cpus:",
+	[OPTION_POLICY] = "policy:",
+};
+
 static void parse(int argc, char **argv, struct request *request)
 {
 	static const struct option options[] = {
 		{"control", optional_argument, NULL, 'c'},
-		{"nodes", required_argument, NULL, 'n'},
+		{"nodes", required_argument, NULL, OPTION_NODES},
+		{"distance", required_argument, NULL, OPTION_DISTANCE},
+		{"node-size", required_argument, NULL, OPTION_NODE_SIZE},
+		{"node-cpus", required_argument, NULL, OPTION_NODE_CPUS},
+		{"policy", required_argument, NULL, OPTION_POLICY},
 		{"stats", no_argument, NULL, 's'},
 		{"option", required_argument, NULL, 'o'},
 		{"library", required_argument, NULL, 'l'},
@@ -86,8 +114,8 @@ static void parse(int argc, char **argv, struct request *request)
 	while ((c = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
 		if (c == 'c') {
 			add_control(request, optarg);
-		} else if (c == 'n') {
-			add_option(request, "nodes:", optarg);
+		} else if (c < NR_KEYED) {
+			add_option(request, keys[c], optarg);
 		} else if (c == 's') {
 			add_option(request, "stats:", "1");
 		} else if (c == 'o') {
