@@ -160,7 +160,9 @@ static bool turn_on(bool wanted)
 	t = options.nodes ? topology_simulate(machine) : machine;
 	if (!t)
 		t = machine;
-	numa_begin(t, find_first(t), count_ids(&machine->possible) > 1);
+	/* The program's own caches have their kmem_cache_cpu where other colours lead. */
+	numa_begin(t, find_first(t), count_ids(&machine->possible) > 1,
+		   atomic_load_explicit(&nr_user_caches, memory_order_relaxed) == 0);
 	limit_first_node();
 	nodes_make(t);
 	numa_turn_on();

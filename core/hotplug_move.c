@@ -16,6 +16,8 @@
 #include "os_numa.h"
 
 #define PIECES_AT_ONCE 8U
+/* Who asks something waits no longer than that, and for a piece. */
+#define LONG_MS 20U
 #define MAX_ROUNDS 3U
 /* Of the address space, whose sections are looked through for large objects. */
 #define SECTIONS_AT_ONCE 8192U
@@ -228,12 +230,14 @@ void move_again(void)
 bool move_poll(void)
 {
 	struct node *node = moving_node();
+	uint64_t began;
 
 	if (!node)
 		return false;
 	if (atomic_load_explicit(&node->moving, memory_order_relaxed) == MOVE_WAITS)
 		start(node);
-	for (uint32_t i = 0; i < PIECES_AT_ONCE; i++) {
+	began = os_clock_ms();
+	for (uint32_t i = 0; i < PIECES_AT_ONCE && os_clock_ms() <= began + LONG_MS; i++) {
 		if (move_step(node))
 			continue;
 		if (should_go_round_again(node)) {

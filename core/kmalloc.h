@@ -50,7 +50,7 @@ static inline void kfree(void *p)
 	struct slab *slab = virt_to_slab(p);
 	struct free_object *fo = p;
 	struct thread *t = current_thread;
-	struct kmem_cache_cpu *c = thread_cpu(t, slab->cpu_offset);
+	struct kmem_cache_cpu *c = thread_cpu(t, slab->cpu_offset ^ t->colour);
 
 	if (unlikely(local_lock_is_locked(t, c)) ||
 	    unlikely(!slab_object_ok(slab, (uint16_t)(uintptr_t)p)) ||

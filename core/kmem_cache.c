@@ -225,8 +225,8 @@ void slab_free_full(struct thread *t, struct kmem_cache *s, struct free_object *
 	thread_poll_idle(t, purge_poll());
 }
 
-/* As another thread's object: the sheaf is held by a frame that this one interrupted, or there is none. */
-static void free_nested(struct slab *slab, struct free_object *fo)
+/* As another thread's object: the sheaf is held by a frame that this one interrupted, or is not for it, or there is none. */
+static void free_to_slab(struct slab *slab, struct free_object *fo)
 {
 	/* Not from the slab later: once the object is pushed, the slab may be anybody's. */
 	struct node *node = slab_node(slab);
@@ -271,7 +271,13 @@ static bool may_free(struct slab *slab, void *p)
 void slab_free_shared(struct slab *slab, void *p)
 {
 	if (may_free(slab, p))
-		free_nested(slab, object_to_free(slab->cache, p));
+		free_to_slab(slab, object_to_free(slab->cache, p));
+}
+
+/* Of another node than what the thread allocates: to its slab, where it is of use to who is near it. */
+static bool is_far(const struct thread *t, const struct slab *slab)
+{
+	return numa_is_on() && numa_colour(slab_node(slab)) != t->colour;
 }
 
 void slab_free(struct slab *slab, void *p)
@@ -284,9 +290,14 @@ void slab_free(struct slab *slab, void *p)
 	if (!may_free(slab, p))
 		return;
 	t = s->flags & CACHE_SHARED ? NULL : thread_current();
+	if (t && is_far(t, slab)) {
+		cache_count(s, FREE_SLOWPATH, 1);
+		free_to_slab(slab, fo);
+		return;
+	}
 	if (!t || !local_trylock(t, s, &hold)) {
 		cache_count(s, t ? FREE_NESTED : FREE_SLOWPATH, 1);
-		free_nested(slab, fo);
+		free_to_slab(slab, fo);
 		return;
 	}
 	__free(t, s, fo);

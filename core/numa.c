@@ -73,6 +73,16 @@ struct node *__numa_home(void)
 	return numa_local();
 }
 
+bool numa_has_colours(void)
+{
+	return numa.colours;
+}
+
+uint32_t numa_colour(const struct node *node)
+{
+	return numa_mode() == POLICY_INTERLEAVE ? 0 : node->colour;
+}
+
 bool numa_is_slab_node(const struct node *node)
 {
 	return !numa_is_on() || nodes_have(numa.slab_nodes, node->id);

@@ -54,6 +54,7 @@ struct node {
 		charged; /* CAS; of a node with a limit: these, and address space for frames */
 	_Atomic uint64_t size; /* bytes that may be charged; 0: no limit */
 	uint16_t id;	       /* const once numa_is_on() */
+	uint32_t colour;       /* const once numa_is_on(); see types.h */
 	uint16_t real;	       /* control plane; the machine's node; NO_NODE: none */
 	_Atomic uint64_t full; /* hint; union node_hint */
 	_Atomic uint64_t near; /* hint; union node_hint; where in `order` others are looked for */
@@ -79,6 +80,13 @@ static inline bool numa_is_on(void)
 	/* Acquire pairs with the release in numa_turn_on(): publishes nodes and policy. */
 	return unlikely(atomic_load_explicit(&numa_on, memory_order_acquire));
 }
+
+/*
+ * What a slab of the node is to have for its colour, and a thread whose home it is. With policy:interleave one node is as
+ * good as another.
+ */
+uint32_t numa_colour(const struct node *node);
+bool numa_has_colours(void);
 
 /* The node whose frame this is; of a frame of ours. */
 static inline struct node *node_of(const void *frame)
@@ -191,10 +199,10 @@ bool node_bind_mapping(struct node *node, void *addr, size_t size, bool wanted);
 /* What is known of nodes; NULL until numa_turn_on(). */
 struct numa_topology *numa_topology(void);
 /*
- * There are to be several: those of the topology, of which first_node is `first`. `binds`: so has the machine. Once they
- * are made and in slab_nodes, numa_turn_on() has everybody ask about them.
+ * There are to be several: those of the topology, of which first_node is `first`. `binds`: so has the machine. `colours`: no
+ * slab is there that must have none. Once they are made and in slab_nodes, numa_turn_on() has everybody ask about them.
  */
-void numa_begin(struct numa_topology *topology, uint32_t first, bool binds);
+void numa_begin(struct numa_topology *topology, uint32_t first, bool binds, bool colours);
 void numa_turn_on(void);
 /* The machine's node that its pages come from; NO_NODE: the machine has one only. */
 uint32_t numa_real(const struct node *node);

@@ -63,6 +63,8 @@ static void node_init(struct node *node, uint32_t id)
 {
 	node->id = (uint16_t)id;
 	node->real = numa.topology->real[id];
+	node->colour = numa.colours ? numa.nr_nodes % NR_COLOURS * COLOUR_STEP : 0;
+	numa.nr_nodes++;
 	if (numa.topology->simulated || id_set_has(&numa.added, id))
 		atomic_store_explicit(&node->size, numa.topology->size[id], memory_order_relaxed);
 	set_order(node);
@@ -262,10 +264,11 @@ bool numa_has_other_slab_node(const struct node *node)
 	return false;
 }
 
-void numa_begin(struct numa_topology *topology, uint32_t first, bool binds)
+void numa_begin(struct numa_topology *topology, uint32_t first, bool binds, bool colours)
 {
 	numa.topology = topology;
 	numa.binds = binds;
+	numa.colours = colours;
 	node_init(&first_node, first);
 	node_publish(&first_node);
 }

@@ -24,6 +24,8 @@ struct numa_state {
 	struct id_set added;	    /* control plane; possible nodes that were asked for */
 	struct numa_topology *topology;
 	bool binds;
+	bool colours;
+	uint32_t nr_nodes; /* made */
 };
 
 extern struct numa_state numa __attribute__((visibility("hidden")));

@@ -89,6 +89,20 @@ static void free_slab_frames(uintptr_t base, uint32_t n, bool reserved)
 		frame_free((void *)base, n);
 }
 
+/*
+ * For kfree(), which knows no offset of links, no threads that keep nothing, and no colours of caches that aren't
+ * kmalloc's: these leave by its slow path.
+ */
+static uint16_t fast_offset(const struct kmem_cache *s, uintptr_t base)
+{
+	uint32_t colour = numa_is_on() ? numa_colour(node_of((void *)base)) : 0;
+	bool coloured = numa_is_on() && numa_has_colours();
+
+	if (s->offset || s->flags & CACHE_SHARED || (coloured && s->index >= NR_KMALLOC_CACHES))
+		return offsetof(struct thread, never_free);
+	return (uint16_t)(s->cpu_offset ^ colour);
+}
+
 /* Frames of s, with their maps. Not in one function with the claim of frames, which takes stack enough. */
 static noinline struct slab *slab_make(struct kmem_cache *s, uintptr_t base, struct thread *owner)
 {
@@ -97,10 +111,7 @@ static noinline struct slab *slab_make(struct kmem_cache *s, uintptr_t base, str
 	slab->inverse = s->inverse;
 	__atomic_store_n(&slab->limit, 0, __ATOMIC_RELAXED);
 	slab->inuse = 0;
-	/* kfree() knows no offset of links, nor threads that keep nothing: these leave by its slow path. */
-	slab->cpu_offset = s->offset || s->flags & CACHE_SHARED
-				   ? offsetof(struct thread, never_free)
-				   : s->cpu_offset;
+	slab->cpu_offset = fast_offset(s, base);
 	slab->list = LIST_NONE;
 	__atomic_store_n(&slab->carved, 0, __ATOMIC_RELAXED);
 	slab->first = 0;

@@ -108,8 +108,10 @@ static struct thread *thread_claim(void)
 	struct slab *frame = frame_stack_pop(&ended);
 	struct thread *t = frame ? (struct thread *)frame->base : thread_create();
 
-	if (t)
+	if (t) {
 		t->hooked = 0;
+		t->colour = numa_is_on() ? numa_colour(numa_home()) : 0;
+	}
 	return t;
 }
 

@@ -236,8 +236,10 @@ bool __thread_refill(struct thread *t, struct kmem_cache *s)
 	c->freelist = &sheaf_shut;
 	c->swings |= SWING_BEGUN;
 	barrier();
-	if (numa_is_on())
+	if (numa_is_on()) {
+		t->colour = numa_colour(home);
 		__leave_other_node(t, s, home);
+	}
 	for (;;) {
 		struct slab *slab = c->slab;
 

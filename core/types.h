@@ -125,10 +125,11 @@ static_assert(sizeof(union slab_shared) == 8, "one word, one CAS");
 
 struct slab {
 	/* Everybody's line: seldom written, for each free() reads it. */
-	uint64_t inverse;	  /* const; kmem_cache->inverse */
-	uint64_t limit;		  /* owner, under local_lock; objects carved * residue */
-	uint16_t cpu_offset;	  /* const; of kmem_cache_cpu in struct thread, for kfree() */
-	uint8_t kind;		  /* who claimed the frame; enum frame_kind */
+	uint64_t inverse; /* const; kmem_cache->inverse */
+	uint64_t limit;	  /* owner, under local_lock; objects carved * residue */
+	uint16_t
+		cpu_offset; /* const; of kmem_cache_cpu in struct thread, for kfree(); with its colour */
+	uint8_t kind;	    /* who claimed the frame; enum frame_kind */
 	_Atomic uint8_t remote;	  /* a bit for each plane of slab->bits that remote frees reached */
 	_Atomic uint32_t link;	  /* frame number of the next on a frame_stack */
 	_Atomic uint64_t shared;  /* CAS; union slab_shared */
@@ -287,6 +288,16 @@ struct kmem_cache_lists {
 
 #define HOOK_DONE UINT32_MAX
 
+/*
+ * Colours. With several nodes, free() of an object of another node than the thread's must not put it onto the sheaf, from
+ * where malloc() would hand it out. Each node has a colour, a multiple of COLOUR_STEP; a slab has its node's in
+ * slab->cpu_offset, a thread its home's in thread->colour, and free() takes the one exclusive-or the other. Where they
+ * are equal, it comes to the cache's kmem_cache_cpu; where not, to a word of the record that never is its address:
+ * it reads as a lock that is held. One instruction, and none where there is one node: that has the colour 0.
+ */
+#define COLOUR_STEP 4096U
+#define NR_COLOURS 8U
+
 /* Lengths of runs, in frames, of which a thread remembers the last that it freed. */
 #define NR_FREED_RUNS 65U
 
@@ -308,7 +319,9 @@ struct sending {
  * it holds no slab.
  */
 struct thread {
-	uintptr_t never_free;  /* const, 0: read as a local_lock by whom the fast path is not for */
+	uintptr_t never_free; /* const, 0: read as a local_lock by whom the fast path is not for */
+	/* owner; of its node: see "Colours"; 0 unless there are several */
+	uint32_t colour;
 	struct thread *all;    /* const; next in the registry of all records */
 	_Atomic int process;   /* CAS; of the thread that has it, by pid; 0: ended */
 	_Atomic int32_t owned; /* frames on its lists */
@@ -324,15 +337,19 @@ struct thread {
 	struct sending sending;
 
 	struct kmem_cache_cpu cpu[NR_KMALLOC_CACHES] cacheline_aligned;
-	struct kmem_cache_lists lists[NR_KMALLOC_CACHES];
 	uint32_t
 		freed_runs[NR_FREED_RUNS]; /* owner; hints: frame numbers, by length; see large.c */
-	struct kmem_cache_cpu user_cpu[NR_USER_CACHES];
+	/* From here on up to user_cpu another colour's slabs lead free(): no word is the record's address. */
+	struct kmem_cache_lists lists[NR_KMALLOC_CACHES] __attribute__((aligned(COLOUR_STEP)));
 	struct kmem_cache_lists user_lists[NR_USER_CACHES];
+	struct kmem_cache_cpu user_cpu[NR_USER_CACHES];
 } cacheline_aligned;
 static_assert(sizeof(struct thread) <= FRAME_SIZE, "a record is one frame");
-static_assert(offsetof(struct thread, user_cpu) <= 2 * (size_t)4096,
+static_assert(offsetof(struct thread, user_lists) <= 2 * (size_t)COLOUR_STEP,
 	      "of its record a thread touches two pages");
+static_assert(offsetof(struct thread, cpu[NR_KMALLOC_CACHES]) <= COLOUR_STEP &&
+		      NR_COLOURS * COLOUR_STEP <= offsetof(struct thread, user_cpu),
+	      "what free() takes for a lock of another colour");
 
 static inline struct kmem_cache_cpu *thread_cpu(struct thread *t, uint32_t cpu_offset)
 {
