@@ -258,7 +258,9 @@ static void *claim_near(struct node *first, const struct want *want, bool *zeroe
 		addr = claim_or_reserve(node, want, zeroed);
 		if (addr) {
 			numa_took(first, node, want->n);
-			node_note_near(&walk);
+			/* Where not one frame was to be had, no run is; the other way round it says nothing. */
+			if (want->n == 1)
+				node_note_near(&walk);
 		}
 	}
 	return addr;

@@ -130,7 +130,7 @@ static bool move_frames(struct node *node)
  * A large object with a mapping of its own has pages where they were first touched: those that are on the node go,
  * whichever it was made for. On simulated nodes it is all on that one.
  */
-static bool concerns(struct node *node, const struct slab *slab)
+racy_reader static bool concerns(struct node *node, const struct slab *slab)
 {
 	return slab->kind == FRAME_MAPPED &&
 	       (slab->node == node || numa_real(target_of(node)) != NO_NODE);

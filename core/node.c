@@ -174,6 +174,9 @@ static uint32_t sift(struct kmem_cache_node *n, uint32_t from, int32_t seen, boo
 	uint32_t gone = 0;
 
 	while (seen-- > 0 && (slab = pop_partial(n, from, NO_OWNER))) {
+		/* Not from the slab later: once it is listed, it may be anybody's. */
+		const struct node *node = slab_node(slab);
+
 		__slab_collect(slab);
 		if (slab->inuse == 0) {
 			discard_slab(slab);
@@ -182,7 +185,7 @@ static uint32_t sift(struct kmem_cache_node *n, uint32_t from, int32_t seen, boo
 		}
 		__slab_release_partial(slab);
 		list_partial(n, slab);
-		*again |= is_left_behind(slab, slab_node(slab), false);
+		*again |= is_left_behind(slab, node, false);
 	}
 	return gone;
 }
