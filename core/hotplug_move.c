@@ -171,7 +171,7 @@ static struct slab *mapped_at(uintptr_t addr)
 }
 
 /* A piece of a large object, or nothing for a while. False: all addresses have been looked at. */
-static bool move_mapped(struct node *node)
+racy_reader static bool move_mapped(struct node *node)
 {
 	struct slab *slab = mapped_at(at.mapped);
 

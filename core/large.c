@@ -310,7 +310,9 @@ void large_poll(void)
 /* Does a large object that starts in this frame hold the address? */
 racy_reader static bool covers(const struct slab *slab, uintptr_t addr)
 {
-	return is_large(slab) && addr - slab->base < slab->size;
+	/* As is_large(), which ThreadSanitizer looks at. */
+	return (slab->kind == FRAME_RUN || slab->kind == FRAME_MAPPED) &&
+	       addr - slab->base < slab->size;
 }
 
 racy_reader struct slab *large_find(const void *p)

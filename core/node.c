@@ -104,6 +104,9 @@ static noinline struct slab *get_any_partial(struct kmem_cache *s, struct node *
 		if (more_than < 0 ||
 		    atomic_load_explicit(&n->nr_partial, memory_order_relaxed) > more_than)
 			slab = get_partial(n, owner);
+		/* A new slab of this one is as good as what lies further away. */
+		if (more_than == ANY && !node_is_full(node, s->nr_frames))
+			break;
 	}
 	return slab;
 }

