@@ -34,6 +34,24 @@ struct kmem_cache kmalloc_caches[NR_KMALLOC_CACHES] = {
 };
 static_assert(CLASS_SIZE(NR_SIZE_CLASSES - 1) == KMALLOC_MAX_SIZE, "the last class");
 
+#define RUNS(n)                                                        \
+	[(n)-1] = {                                                    \
+		.bottom = SHEAF_BOTTOMS(RUN_SHEAF_SIZE),               \
+		.size = (n)*FRAME_SIZE,                                \
+		.object_size = (n)*FRAME_SIZE,                         \
+		.objects = 1,                                          \
+		.inverse = SLAB_INVERSE((n)*FRAME_SIZE),               \
+		.residue = SLAB_RESIDUE((n)*FRAME_SIZE),               \
+		.cpu_offset = offsetof(struct thread, run_cpu[(n)-1]), \
+		.nr_frames = (n),                                      \
+		.sheaf = RUN_SHEAF_SIZE,                               \
+		.max_grade = RUN_SHEAF_MAX_GRADE,                      \
+		.flags = CACHE_RUNS,                                   \
+		.refcount = 1,                                         \
+	}
+
+struct kmem_cache run_caches[NR_RUN_CACHES] = {RUNS(1), RUNS(2), RUNS(3), RUNS(4)};
+
 struct kmem_cache user_caches[NR_USER_CACHES];
 early_data _Atomic uint32_t nr_user_caches;
 early_data _Atomic uint32_t nr_destroyed;

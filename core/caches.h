@@ -46,6 +46,19 @@ static inline unsigned int size_class(size_t size)
 /* It grows to half a MiB at most. */
 #define SHEAF_MAX_GRADE(size) ((size) <= 1024 ? 4U : (size) <= 4096 ? 3U : 1U)
 
+/* Of runs of up to so many bytes each thread has a sheaf; beside all other caches. */
+#define RUN_CACHED_MAX (NR_RUN_CACHES * FRAME_SIZE)
+/* It grows to eight runs at most. */
+#define RUN_SHEAF_SIZE 2U
+#define RUN_SHEAF_MAX_GRADE 2U
+extern struct kmem_cache run_caches[NR_RUN_CACHES] __attribute__((visibility("hidden")));
+
+/* 1 <= size <= RUN_CACHED_MAX. */
+static inline struct kmem_cache *run_cache(size_t size)
+{
+	return &run_caches[(size - 1) >> FRAME_SHIFT];
+}
+
 extern struct kmem_cache kmalloc_caches[NR_KMALLOC_CACHES] __attribute__((visibility("hidden")));
 extern struct kmem_cache user_caches[NR_USER_CACHES] __attribute__((visibility("hidden")));
 extern _Atomic uint32_t nr_user_caches __attribute__((visibility("hidden")));
@@ -64,6 +77,7 @@ static inline struct kmem_cache *cache_by_index(uint32_t i)
 	return &user_caches[i];
 }
 
+#define for_each_run_cache(s) for ((s) = run_caches; (s) < run_caches + NR_RUN_CACHES; (s)++)
 #define for_each_cache(s, i) for (uint32_t i = 0; ((s) = cache_by_index(i)) != NULL; i++)
 
 #endif

@@ -7,6 +7,7 @@
 #include "control_snapshot.h"
 #include "bitmap.h"
 #include "frame.h"
+#include "large.h"
 #include "slab.h"
 #include "thread.h"
 
@@ -157,7 +158,7 @@ racy_reader static void add_frame(struct node_snapshot *shot, const struct slab 
 		shot->slab += bytes;
 		break;
 	case FRAME_RUN:
-		shot->runs += slab->size;
+		shot->runs += large_size(slab);
 		break;
 	case FRAME_THREAD:
 		shot->threads += FRAME_SIZE;

@@ -81,6 +81,31 @@ static inline void *nested_alloc(unsigned int i)
 	return fo;
 }
 
+/* What the fast path has no time for: the lock is held, the sheaf empty, or a look at the clock is due. */
+static noinline void *run_alloc(size_t size)
+{
+	struct kmem_cache *s = run_cache(size);
+	struct thread *t = current_thread;
+	const struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+	bool zeroed;
+	void *p = NULL;
+
+	if (t->large_left == 0) {
+		large_poll_now();
+		p = kmalloc_fast(size);
+		if (p)
+			return p;
+	}
+	/* Of an empty sheaf there is nothing to be known that the fast path hasn't seen. */
+	if (local_lock_is_locked(t, c) || c->swings & SWING_BEGUN || numa_is_on() ||
+	    !freelist_is_end(s, c->freelist))
+		p = thread_take_run(s);
+	if (!p)
+		return pages_alloc(size, 1, &zeroed);
+	large_set_cached_size(virt_to_slab(p), size);
+	return p;
+}
+
 void *kmalloc_slow(size_t size)
 {
 	unsigned int i;
@@ -92,7 +117,7 @@ void *kmalloc_slow(size_t size)
 		p = nested_alloc(i);
 		return p ? p : class_alloc(i, 1);
 	}
-	return pages_alloc(size, 1, &zeroed);
+	return size <= RUN_CACHED_MAX ? run_alloc(size) : pages_alloc(size, 1, &zeroed);
 }
 
 /*
@@ -104,8 +129,11 @@ void *kmalloc_aligned(size_t size, size_t align)
 	bool zeroed;
 	void *p;
 
-	if (unlikely(size > KMALLOC_MAX_SIZE || align > KMALLOC_MAX_SIZE))
-		return pages_alloc(size, align, &zeroed);
+	if (unlikely(size > KMALLOC_MAX_SIZE || align > KMALLOC_MAX_SIZE)) {
+		if (size > RUN_CACHED_MAX || align > FRAME_SIZE)
+			return pages_alloc(size, align, &zeroed);
+		return kmalloc(size > KMALLOC_MAX_SIZE ? size : KMALLOC_MAX_SIZE + 1);
+	}
 	size = round_up(size ? size : 1, align);
 	p = kmalloc_fast(size);
 	return likely(p) ? p : class_alloc(size_class(size), align);
@@ -128,9 +156,11 @@ static inline void clear_small(void *object, size_t size)
 
 static noinline void *pages_zalloc(size_t size)
 {
-	bool zeroed;
-	void *p = pages_alloc(size, 1, &zeroed);
+	void *p = kmalloc_fast(size);
+	bool zeroed = false;
 
+	if (!p)
+		p = pages_alloc(size, 1, &zeroed);
 	if (p && !zeroed)
 		large_clear(p, size);
 	return p;
@@ -193,6 +223,24 @@ static void free_unknown(struct slab *slab, void *p)
 		kfree_foreign(p);
 }
 
+/* Of another node than what the thread allocates; see types.h, "Colours". */
+static bool run_is_far(const struct slab *slab)
+{
+	return (slab->cpu_offset ^ current_thread->colour) != slab->cache->cpu_offset;
+}
+
+static void free_large(struct slab *slab, void *p)
+{
+	if (unlikely(large_is_free(slab))) {
+		report_object(NULL, "double free of", p);
+		return;
+	}
+	if (slab->limit && !run_is_far(slab) && thread_put_run(slab->cache, p))
+		return;
+	large_free(slab);
+	large_poll();
+}
+
 void kfree_slow(void *p)
 {
 	struct slab *slab;
@@ -204,8 +252,7 @@ void kfree_slow(void *p)
 	if (slab->kind == FRAME_SLAB) {
 		slab_free(slab, p);
 	} else if (is_large(slab) && slab->base == (uintptr_t)p) {
-		large_free(slab);
-		large_poll();
+		free_large(slab, p);
 	} else {
 		free_unknown(slab, p);
 	}
@@ -243,7 +290,7 @@ size_t ksize(const void *p)
 
 	if (slab->kind == FRAME_SLAB)
 		return slab->cache->object_size;
-	return is_large(slab) ? slab->size : 0;
+	return is_large(slab) ? large_size(slab) : 0;
 }
 
 static void *realloc_by_copy(void *p, size_t old, size_t size)
@@ -269,7 +316,7 @@ static bool is_object(const struct slab *slab, const void *p)
 {
 	if (slab->kind == FRAME_SLAB)
 		return slab_object_ok(slab, (uintptr_t)p - slab->base);
-	return is_large(slab) && slab->base == (uintptr_t)p;
+	return is_large(slab) && slab->base == (uintptr_t)p && !large_is_free(slab);
 }
 
 void *krealloc(void *p, size_t size)
@@ -285,7 +332,7 @@ void *krealloc(void *p, size_t size)
 		return fits(slab, size) ? p : realloc_by_copy(p, slab->cache->object_size, size);
 	if (size > KMALLOC_MAX_SIZE)
 		return large_realloc(slab, size);
-	return realloc_by_copy(p, slab->size, size);
+	return realloc_by_copy(p, large_size(slab), size);
 }
 
 size_t kmalloc_trim(void)

@@ -10,6 +10,7 @@
 #define USLUB_KMALLOC_H
 
 #include "kmem_cache.h"
+#include "large.h"
 #include "map.h"
 
 void *kmalloc_slow(size_t size);
@@ -17,6 +18,22 @@ void kfree_slow(void *p);
 
 /* What kfree() does with memory that isn't uslub's. The core's own reports it; preload has another. */
 void kfree_foreign(void *p);
+
+/* The same for sizes above KMALLOC_MAX_SIZE up to RUN_CACHED_MAX. Now and then it leaves the call to the slow path. */
+static inline void *run_alloc_fast(struct thread *t, size_t size)
+{
+	struct kmem_cache_cpu *c = &t->run_cpu[(size - 1) >> FRAME_SHIFT];
+	struct free_object *fo;
+
+	if (unlikely(local_lock_is_locked(t, c)) || unlikely(large_poll_is_due(t)))
+		return NULL;
+	local_lock(c);
+	fo = __sheaf_pop(c);
+	local_unlock(t, c);
+	if (likely(fo))
+		large_set_cached_size(virt_to_slab(fo), size);
+	return fo;
+}
 
 /* The fast path alone: NULL where it takes more. */
 static inline void *kmalloc_fast(size_t size)
@@ -26,7 +43,7 @@ static inline void *kmalloc_fast(size_t size)
 	struct free_object *fo;
 
 	if (unlikely(size > KMALLOC_MAX_SIZE))
-		return NULL;
+		return size <= RUN_CACHED_MAX ? run_alloc_fast(t, size) : NULL;
 	c = thread_cpu(t, kmalloc_cpu_offset(size));
 	if (unlikely(local_lock_is_locked(t, c)))
 		return NULL;

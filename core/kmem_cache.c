@@ -5,6 +5,7 @@
 #include "counters.h"
 #include "fork_watch.h"
 #include "frame.h"
+#include "large.h"
 #include "node.h"
 #include "report.h"
 #include "reserve.h"
@@ -214,10 +215,23 @@ static void __free(struct thread *t, struct kmem_cache *s, struct free_object *f
 		__thread_flush_sheaf(t, s, fo);
 }
 
+/* There is nothing that would have to be put away: the sheaf stays as it is. */
+static void run_free_full(struct kmem_cache_cpu *c, struct thread *t, struct free_object *fo)
+{
+	c->swings |= SWING_BEGUN;
+	local_unlock(t, c);
+	large_free(virt_to_slab(fo));
+	large_poll();
+}
+
 void slab_free_full(struct thread *t, struct kmem_cache *s, struct free_object *fo)
 {
 	struct local_hold hold;
 
+	if (unlikely(s->flags & CACHE_RUNS)) {
+		run_free_full(thread_cpu(t, s->cpu_offset), t, fo);
+		return;
+	}
 	local_hold(t, s, &hold);
 	__free(t, s, fo);
 	local_unlock(t, thread_cpu(t, s->cpu_offset));

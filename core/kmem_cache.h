@@ -9,36 +9,6 @@
 #include "slab.h"
 #include "thread.h"
 
-/* The local_lock is held. NULL: the sheaf is empty, or shut. */
-static inline struct free_object *__sheaf_pop(struct kmem_cache_cpu *c)
-{
-	struct free_object *fo = c->freelist, *next = fo->next;
-
-	if (unlikely(!next))
-		return NULL;
-	/* In this order: should it end in between, the object is lost and nothing else. */
-	c->freelist = next;
-	barrier();
-	fo->state.word = 0;
-	return fo;
-}
-
-/* The local_lock is held. False: the sheaf is full, or shut. */
-static inline bool __sheaf_push(struct kmem_cache_cpu *c, struct free_object *fo)
-{
-	struct free_object *top = c->freelist;
-	union free_state state = top->state;
-
-	if (unlikely(!(uint32_t)state.word))
-		return false;
-	state.word--;
-	fo->next = top;
-	fo->state = state;
-	barrier();
-	c->freelist = fo;
-	return true;
-}
-
 /*
  * An object of s from the thread's slabs, NULL where memory is out. False: the lock is held. `hold` is the
  * caller's, as near to its own entry as can be: see local_lock.h.

@@ -38,30 +38,13 @@ static inline void *retake_run(size_t size)
 	return base;
 }
 
-/* Records that are nobody's stay zero. */
-static inline bool has_record(const struct thread *t)
-{
-	return t != &thread_fresh && t != &thread_gone;
-}
-
-static inline void run_free(struct slab *slab, uintptr_t base, uint32_t n)
-{
-	struct thread *t = current_thread;
-
-	if (likely(n < NR_FREED_RUNS && has_record(t))) {
-		atomic_store_explicit(&slab->link, t->freed_runs[n], memory_order_relaxed);
-		t->freed_runs[n] = frame_number(base);
-	}
-	frame_free((void *)base, n);
-}
-
 /* Longer runs take more time to use than to claim, and more memory where no other thread's are used again. */
 #define APART_MAX 4U
 
 /* Where the thread's short runs lie apart from others': the first thread's from the start on. */
 static uint32_t area_of(const struct thread *t, uint32_t n)
 {
-	return n <= APART_MAX && has_record(t) ? frame_index(t) * 5 % (NR_AREAS - 1) : 0;
+	return n <= APART_MAX && thread_has_record(t) ? frame_index(t) * 5 % (NR_AREAS - 1) : 0;
 }
 
 static void *run_alloc(struct node *node, size_t size, size_t align, bool *zeroed)
@@ -186,7 +169,7 @@ void *large_alloc(size_t size, size_t align, bool *zeroed)
 	*zeroed = false;
 	if (likely(size < LARGE_MAX)) {
 		size = round_up(size ? size : 1, os_page_size());
-		if (likely(align == 1))
+		if (likely(align <= FRAME_SIZE))
 			base = retake_run(size);
 	}
 	return likely(base) ? base : large_alloc_slow(numa_home(), size, align, false, zeroed);
@@ -262,6 +245,8 @@ void large_charge(void *object, uint8_t account)
 {
 	struct slab *slab = virt_to_slab(object);
 
+	slab->size = large_size(slab);
+	slab_set_uncached(slab);
 	slab->account = account;
 	account_count(account, 1, slab->size);
 }
@@ -286,33 +271,60 @@ static noinline void free_reserved_or_mapped(struct slab *slab, void *base, uint
 /* The struct slab is clear before the address can be anybody else's. */
 void large_free(struct slab *slab)
 {
-	uintptr_t base = slab->base;
-	uint32_t n = slab->nr_frames;
 	uint8_t kind = slab->kind;
 
 	slab->kind = FRAME_NONE;
 	if (unlikely(slab->account))
 		account_count(slab->account, -(size_t)1, -slab->size);
 	if (unlikely(slab->reserved) || kind == FRAME_MAPPED)
-		free_reserved_or_mapped(slab, (void *)base, n);
+		free_reserved_or_mapped(slab, (void *)slab->base, slab->nr_frames);
 	else
-		run_free(slab, base, n);
+		thread_release_run(slab);
+}
+
+bool large_is_free(const struct slab *slab)
+{
+	const struct free_object *fo = (struct free_object *)slab->base;
+
+	return slab->limit && fo->state.mark == FREE_MARK && thread_has_free(slab->cache, fo);
+}
+
+/* A long time passes between calls that are few: then each looks. */
+#define LONG_MS 16U
+
+void large_poll_now(void)
+{
+	struct thread *t = current_thread;
+	uint64_t now = purge_poll();
+	uint32_t passed;
+
+	if (!thread_has_record(t))
+		return;
+	passed = (uint32_t)now - t->large_polled;
+	t->large_polled = (uint32_t)now;
+	if (passed >= LONG_MS)
+		t->large_calls = 0;
+	else if (!passed && t->large_calls < LARGE_CALLS_MOST)
+		t->large_calls = 2 * t->large_calls + 1;
+	t->large_left = t->large_calls;
+	thread_poll_idle(t, now);
 }
 
 void large_poll(void)
 {
 	struct thread *t = current_thread;
 
-	if (!has_record(t) || t->large_frees++ % 8 == 0)
-		purge_poll();
+	if (!thread_has_record(t) || large_poll_is_due(t))
+		large_poll_now();
 }
 
 /* Does a large object that starts in this frame hold the address? */
 racy_reader static bool covers(const struct slab *slab, uintptr_t addr)
 {
-	/* As is_large(), which ThreadSanitizer looks at. */
-	return (slab->kind == FRAME_RUN || slab->kind == FRAME_MAPPED) &&
-	       addr - slab->base < slab->size;
+	/* As is_large() and large_size(), which ThreadSanitizer looks at. */
+	size_t cached = slab->limit, size = cached ? cached : slab->size;
+
+	return (slab->kind == FRAME_RUN || slab->kind == FRAME_MAPPED) && addr - slab->base < size;
 }
 
 racy_reader struct slab *large_find(const void *p)

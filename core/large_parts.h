@@ -4,8 +4,10 @@
 #ifndef USLUB_LARGE_PARTS_H
 #define USLUB_LARGE_PARTS_H
 
+#include "caches.h"
 #include "frame.h"
 #include "large.h"
+#include "slab.h"
 
 /* Half of the addresses at most; the frame count of it, and of a quarter more, fits into 32 bits. */
 #define LARGE_MAX ((size_t)1 << 46)
@@ -20,6 +22,22 @@ static inline bool fits_run(size_t size, size_t align)
 	return size <= FRAME_RUN_MAX * FRAME_SIZE && align <= FRAME_RUN_MAX * FRAME_SIZE;
 }
 
+/* free() puts a short run into a sheaf, where others of its length are. */
+static inline void slab_set_cached(struct slab *slab)
+{
+	struct kmem_cache *s;
+
+	if (slab->nr_frames > NR_RUN_CACHES)
+		return;
+	s = &run_caches[slab->nr_frames - 1];
+	slab->cache = s;
+	slab->cpu_offset =
+		(uint16_t)(s->cpu_offset ^
+			   (numa_is_on() ? numa_colour(node_of((void *)slab->base)) : 0));
+	slab->inverse = s->inverse;
+	__atomic_store_n(&slab->limit, slab->size, __ATOMIC_RELAXED);
+}
+
 static inline void slab_set_large(struct slab *slab, uint8_t kind, void *base, uint32_t n,
 				  size_t size)
 {
@@ -30,6 +48,8 @@ static inline void slab_set_large(struct slab *slab, uint8_t kind, void *base, u
 	slab->reserved = false;
 	slab->account = 0;
 	slab->kind = kind;
+	if (kind == FRAME_RUN)
+		slab_set_cached(slab);
 }
 
 /* `size` bytes of the kind that `map` makes, at a multiple of `align`, with its metadata. */

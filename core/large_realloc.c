@@ -20,8 +20,10 @@ static bool run_resize(struct slab *slab, size_t size)
 	n = frames_of(size);
 	if (n > old && !frame_extend((void *)slab->base, old, n - old))
 		return false;
+	slab_set_uncached(slab);
 	slab->nr_frames = n;
 	slab->size = size;
+	slab_set_cached(slab);
 	if (n < old)
 		frame_free((void *)(slab->base + n * FRAME_SIZE), old - n);
 	return true;
@@ -65,11 +67,15 @@ static bool move_onto(struct slab *slab, void *to, uint32_t n)
 	uint8_t kind = slab->kind;
 
 	*(void *volatile *)to = to;
+	slab->size = large_size(slab);
+	slab_set_uncached(slab);
 	slab->kind = FRAME_NONE;
 	if (kind == FRAME_RUN ? frame_move_out(from, slab->nr_frames, to, n * FRAME_SIZE)
 			      : os_move(from, slab->nr_frames * FRAME_SIZE, to, n * FRAME_SIZE))
 		return true;
 	slab->kind = kind;
+	if (kind == FRAME_RUN)
+		slab_set_cached(slab);
 	if (os_is_readable(to) && *(void *volatile *)to == to)
 		unmap_or_purge(to, n * FRAME_SIZE);
 	return false;
@@ -108,7 +114,7 @@ static void *move_pages(struct slab *slab, size_t size)
 
 static void *copy_to(struct slab *slab, void *to, size_t size)
 {
-	__builtin_memcpy(to, (void *)slab->base, slab->size < size ? slab->size : size);
+	__builtin_memcpy(to, (void *)slab->base, large_size(slab) < size ? large_size(slab) : size);
 	large_free(slab);
 	return to;
 }
@@ -120,7 +126,7 @@ static void *move_by_copy(struct slab *slab, size_t size)
 
 	/* A smaller one fits where it is. */
 	if (!to)
-		return size <= slab->size ? (void *)slab->base : NULL;
+		return size <= large_size(slab) ? (void *)slab->base : NULL;
 	return copy_to(slab, to, size);
 }
 
@@ -161,7 +167,7 @@ static void *copy_to_room(struct slab *slab, size_t size)
 
 	if (!to)
 		return NULL;
-	if (zeroed && slab->size >= MOVE_FRESH_MIN) {
+	if (zeroed && large_size(slab) >= MOVE_FRESH_MIN) {
 		large_free(virt_to_slab(to));
 		return NULL;
 	}
@@ -172,7 +178,7 @@ static void *grow_elsewhere(struct slab *slab, size_t size)
 {
 	void *to = slab->kind == FRAME_RUN ? copy_to_room(slab, size) : NULL;
 
-	if (!to && size >= MOVE_PAGES_MIN && slab->size >= MOVE_PAGES_MIN / 4)
+	if (!to && size >= MOVE_PAGES_MIN && large_size(slab) >= MOVE_PAGES_MIN / 4)
 		to = move_pages(slab, size);
 	return to;
 }
@@ -186,11 +192,12 @@ void *large_realloc(struct slab *slab, size_t size)
 	size = round_up(size, os_page_size());
 	/* Counted, or the reserve's: nobody else may get its frames, and its size does not change. */
 	if (slab->account || slab->reserved)
-		return size <= slab->size && size > slab->size / 2 ? (void *)slab->base
-								   : move_by_copy(slab, size);
+		return size <= large_size(slab) && size > large_size(slab) / 2
+			       ? (void *)slab->base
+			       : move_by_copy(slab, size);
 	if (slab->kind == FRAME_RUN ? run_resize(slab, size) : mapped_resize(slab, size))
 		return (void *)slab->base;
-	if (size > slab->size)
+	if (size > large_size(slab))
 		to = grow_elsewhere(slab, size);
 	return to ? to : move_by_copy(slab, size);
 }

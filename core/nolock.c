@@ -171,7 +171,7 @@ void kfree_nolock(void *p)
 
 	if (slab->kind == FRAME_SLAB)
 		slab_free_shared(slab, p);
-	else if (is_large(slab) && slab->base == (uintptr_t)p)
+	else if (is_large(slab) && slab->base == (uintptr_t)p && !large_is_free(slab))
 		large_free(slab);
 	else if (p)
 		kfree_slow(p);

@@ -467,8 +467,8 @@ racy_reader bool may_be_free_object(const struct kmem_cache *s, const struct fre
 	if (slab->kind == FRAME_TAIL)
 		slab -= slab->nr_frames;
 	return (uintptr_t)fo >> OS_ADDRESS_BITS == 0 &&
-	       (uintptr_t)fo % _Alignof(struct free_object) == 0 && slab->kind == FRAME_SLAB &&
-	       slab->cache == s && os_is_readable(fo);
+	       (uintptr_t)fo % _Alignof(struct free_object) == 0 && slab->cache == s &&
+	       (slab->kind == FRAME_SLAB || slab->kind == FRAME_RUN) && os_is_readable(fo);
 }
 
 /* Each link is checked to lead to an object of the same cache, for it may be anything by now. */

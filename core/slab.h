@@ -31,6 +31,12 @@ static inline bool slab_object_ok(const struct slab *slab, uint64_t offset)
 	return offset * slab->inverse < load_folded(slab->limit);
 }
 
+/* From here on the run is none that free() puts into a sheaf. */
+static inline void slab_set_uncached(struct slab *slab)
+{
+	__atomic_store_n(&slab->limit, 0, __ATOMIC_RELAXED);
+}
+
 #define SLAB_INVERSE(size) (UINT64_MAX / (size) + 1 + (((size) & ((size)-1)) == 0))
 #define SLAB_RESIDUE(size) ((uint64_t)(size)*SLAB_INVERSE(size))
 

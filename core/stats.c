@@ -36,7 +36,7 @@ racy_reader static void add_slab(struct heap_stats *heap, struct cache_stats *ca
 	uint32_t inuse = count_inuse(slab);
 
 	/* Its frame has become part of a large object meanwhile. */
-	if (!s)
+	if (!s || s->flags & CACHE_RUNS)
 		return;
 	heap->small_used += (uint64_t)inuse * s->object_size;
 	heap->small_free += slab->nr_frames * FRAME_SIZE - (uint64_t)inuse * s->object_size;
@@ -68,6 +68,22 @@ static void subtract_sheaves(struct heap_stats *heap, struct cache_stats *caches
 	}
 }
 
+/* The same of runs. */
+static void subtract_runs(struct heap_stats *heap)
+{
+	const struct kmem_cache *s;
+
+	for_each_run_cache(s)
+	{
+		uint64_t bytes, n = thread_count_runs(s, &bytes);
+
+		heap->runs -= n < heap->runs ? n : heap->runs;
+		heap->run_bytes -= bytes < heap->run_bytes ? bytes : heap->run_bytes;
+		heap->free_frames += n * s->nr_frames;
+		heap->nr_free_slots += n * s->nr_frames;
+	}
+}
+
 racy_reader static uint32_t add_frame(struct heap_stats *heap, struct cache_stats *caches,
 				      struct slab *slab)
 {
@@ -77,7 +93,7 @@ racy_reader static uint32_t add_frame(struct heap_stats *heap, struct cache_stat
 		return slab->nr_frames;
 	case FRAME_RUN:
 		heap->runs++;
-		heap->run_bytes += slab->size;
+		heap->run_bytes += large_size(slab);
 		return slab->nr_frames;
 	case FRAME_THREAD:
 		heap->threads++;
@@ -117,6 +133,7 @@ void heap_stats(struct heap_stats *heap, struct cache_stats *caches)
 	for_each_section(sec, nr)
 		add_section(heap, caches, sec);
 	subtract_sheaves(heap, caches);
+	subtract_runs(heap);
 	heap->mapped = atomic_load_explicit(&large_mapped.count, memory_order_relaxed);
 	heap->mapped_bytes = atomic_load_explicit(&large_mapped.bytes, memory_order_relaxed);
 }

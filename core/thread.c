@@ -164,6 +164,14 @@ static bool has_used(struct thread *t, const struct kmem_cache *s)
 	return thread_cpu(t, s->cpu_offset)->local_lock != 0;
 }
 
+static void __flush(struct thread *t, struct kmem_cache *s)
+{
+	if (s->flags & CACHE_RUNS)
+		__thread_flush_runs(t, s);
+	else
+		__thread_flush(t, s);
+}
+
 bool thread_flush(struct thread *t, struct kmem_cache *s)
 {
 	struct local_hold hold;
@@ -172,7 +180,7 @@ bool thread_flush(struct thread *t, struct kmem_cache *s)
 		return true;
 	if (!local_trylock(t, s, &hold))
 		return false;
-	__thread_flush(t, s);
+	__flush(t, s);
 	local_unlock(t, thread_cpu(t, s->cpu_offset));
 	return true;
 }
@@ -183,23 +191,28 @@ bool thread_flush_all(struct thread *t)
 	bool all = true;
 
 	for_each_cache(s, i) all &= thread_flush(t, s);
+	for_each_run_cache(s) all &= thread_flush(t, s);
 	return all;
+}
+
+static void flush_ended(struct thread *t, struct kmem_cache *s)
+{
+	struct local_hold hold;
+
+	if (!has_used(t, s))
+		return;
+	local_seize(t, s, &hold);
+	__flush(t, s);
+	local_unlock(t, thread_cpu(t, s->cpu_offset));
 }
 
 /* The record of a thread that runs no more, for the next one. Whatever it was in the middle of is over. */
 static void thread_pass_on(struct thread *t)
 {
 	struct kmem_cache *s;
-	struct local_hold hold;
 
-	for_each_cache(s, i)
-	{
-		if (!has_used(t, s))
-			continue;
-		local_seize(t, s, &hold);
-		__thread_flush(t, s);
-		local_unlock(t, thread_cpu(t, s->cpu_offset));
-	}
+	for_each_cache(s, i) flush_ended(t, s);
+	for_each_run_cache(s) flush_ended(t, s);
 	frame_stack_push(&ended, virt_to_slab(t));
 }
 
@@ -264,17 +277,38 @@ uint32_t thread_count_free(const struct kmem_cache *s)
 	return n;
 }
 
+racy_reader uint32_t thread_count_runs(const struct kmem_cache *s, uint64_t *bytes)
+{
+	uint32_t n = 0;
+	struct thread *t;
+
+	*bytes = 0;
+	for_each_thread(t)
+	{
+		const struct free_object *fo = thread_cpu(t, s->cpu_offset)->freelist;
+		uint32_t most = (uint32_t)s->sheaf << s->max_grade;
+
+		for (; most && !freelist_is_end(s, fo) && may_be_free_object(s, fo); most--) {
+			*bytes += load_folded(virt_to_slab(fo)->limit);
+			n++;
+			fo = fo->next;
+		}
+	}
+	return n;
+}
+
 racy_reader bool thread_has_free(const struct kmem_cache *s, const struct free_object *fo)
 {
 	struct thread *t;
 
 	for_each_thread(t)
 	{
-		struct kmem_cache_lists *l = thread_lists(t, s);
+		struct kmem_cache_lists *l = s->lists_offset ? thread_lists(t, s) : NULL;
 		uint32_t most = (uint32_t)s->sheaf << s->max_grade;
 
-		if (freelist_has(thread_cpu(t, s->cpu_offset)->freelist, fo, most) ||
-		    freelist_has(l->moving, fo, most) || freelist_has(l->flushing, fo, most))
+		if (freelist_has(thread_cpu(t, s->cpu_offset)->freelist, fo, most))
+			return true;
+		if (l && (freelist_has(l->moving, fo, most) || freelist_has(l->flushing, fo, most)))
 			return true;
 	}
 	return false;

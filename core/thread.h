@@ -28,6 +28,52 @@ void local_seize(struct thread *t, struct kmem_cache *s, struct local_hold *hold
 /* The fast path has entered a slow one with the lock held: from now on that is the holder. */
 void local_hold(struct thread *t, struct kmem_cache *s, struct local_hold *hold);
 
+/* The local_lock is held. NULL: the sheaf is empty, or shut. */
+static inline struct free_object *__sheaf_pop(struct kmem_cache_cpu *c)
+{
+	struct free_object *fo = c->freelist, *next = fo->next;
+
+	if (unlikely(!next))
+		return NULL;
+	/* In this order: should it end in between, the object is lost and nothing else. */
+	c->freelist = next;
+	barrier();
+	fo->state.word = 0;
+	return fo;
+}
+
+/* The local_lock is held. False: the sheaf is full, or shut. */
+static inline bool __sheaf_push(struct kmem_cache_cpu *c, struct free_object *fo)
+{
+	struct free_object *top = c->freelist;
+	union free_state state = top->state;
+
+	if (unlikely(!(uint32_t)state.word))
+		return false;
+	state.word--;
+	fo->next = top;
+	fo->state = state;
+	barrier();
+	c->freelist = fo;
+	return true;
+}
+
+/*
+ * Sheaves of runs, by the slow paths. An object of run_caches[i] is the first byte of a run of i + 1 frames, or NULL: the
+ * sheaf is empty, or held. False: it is full, or held.
+ */
+void *thread_take_run(struct kmem_cache *s);
+bool thread_put_run(struct kmem_cache *s, void *run);
+/* Empties the sheaf. The lock is held. */
+void __thread_flush_runs(struct thread *t, struct kmem_cache *s);
+/* Gives a run back to the frames; the thread remembers it. */
+void thread_release_run(struct slab *slab);
+/* Has the thread a record of its own? Records that are nobody's stay zero. */
+static inline bool thread_has_record(const struct thread *t)
+{
+	return t != &thread_fresh && t != &thread_gone;
+}
+
 /* There is a second thread from now on: nobody may keep as much as who is alone. */
 void thread_note_company(void);
 /* Fills the empty sheaf: the slow path of allocation. False: out of memory. */
@@ -60,6 +106,8 @@ bool thread_flush_all(struct thread *t);
 bool thread_has_free(const struct kmem_cache *s, const struct free_object *fo);
 /* Objects in all threads' sheaves of the cache. */
 uint32_t thread_count_free(const struct kmem_cache *s);
+/* Runs in all threads' sheaves, and what their last owners could use of them. */
+uint32_t thread_count_runs(const struct kmem_cache *s, uint64_t *bytes);
 
 /* The thread ends: nothing of it stays behind but a record for the next one. */
 void thread_exit(struct thread *t);

@@ -44,6 +44,7 @@ void thread_poll_idle(struct thread *t, uint64_t now)
 	if (now >= t->idle_due) {
 		t->idle_due = now + options.purge_delay_ms / 2 + 1;
 		t->idle_next = 0;
+		for_each_run_cache(s) flush_if_idle(t, s);
 	}
 	for (uint32_t i = 0; i < CACHES_AT_ONCE && (s = cache_by_index(t->idle_next)); i++) {
 		t->idle_next++;

@@ -14,8 +14,8 @@
  *     the one other party is a signal handler on the same thread.
  *  3. A slab is owned by the thread that slab->shared names, from the moment that it does: it has it in
  *     kmem_cache_cpu->slab, on one of its two lists, or in hand. Only that thread takes it away again.
- *  4. limit != 0 only in a live slab. A frame that is no slab, and every address that is not uslub's,
- *     reads limit == 0: the fast path of free() needs no other check.
+ *  4. limit != 0 only in a live slab, and in a run that may go into a sheaf. A frame that is neither, and
+ *     every address that is not uslub's, reads limit == 0: the fast path of free() needs no other check.
  *
  * States of a slab (slab->shared.state)
  *
@@ -126,7 +126,8 @@ static_assert(sizeof(union slab_shared) == 8, "one word, one CAS");
 struct slab {
 	/* Everybody's line: seldom written, for each free() reads it. */
 	uint64_t inverse; /* const; kmem_cache->inverse */
-	uint64_t limit;	  /* owner, under local_lock; objects carved * residue */
+	/* Owner, under local_lock; objects carved * residue. Of a run that may go into a sheaf: its size. */
+	uint64_t limit;
 	uint16_t
 		cpu_offset; /* const; of kmem_cache_cpu in struct thread, for kfree(); with its colour */
 	uint8_t kind;	    /* who claimed the frame; enum frame_kind */
@@ -135,7 +136,7 @@ struct slab {
 	_Atomic uint64_t shared;  /* CAS; union slab_shared */
 	uint64_t *bits;		  /* const; see struct section */
 	uintptr_t base;		  /* const; address of the first frame */
-	struct kmem_cache *cache; /* const; NULL for large objects */
+	struct kmem_cache *cache; /* const; NULL for large objects but runs that go into sheaves */
 	uint32_t
 		nr_frames; /* holder's; of the slab, run or mapping; of a tail: back to the first */
 	_Atomic uint32_t collections; /* owner, under local_lock; counts them, and is never reset */
@@ -150,7 +151,7 @@ struct slab {
 	uint8_t list;	  /* enum slab_list */
 	bool reserved;	  /* holder's; the frames are the reserve's */
 	bool bound;	  /* holder's; large object: its mapping is bound to its node */
-	size_t size;	  /* large object: usable bytes; its holder's, as realloc's are */
+	size_t size;	  /* holder's; large object: usable bytes, where limit doesn't say */
 	uint8_t account;  /* holder's; large object: see nolock.h; 0: none */
 	struct node *
 		node; /* holder's; large object with a mapping of its own: where its pages are from */
@@ -227,7 +228,7 @@ struct kmem_cache {
 	uint64_t inverse; /* const; see slab_object_ok() */
 	uint64_t residue; /* const; size * inverse mod 2^64 */
 	uint16_t cpu_offset;	   /* const; of kmem_cache_cpu in struct thread */
-	uint16_t lists_offset;	   /* const; of kmem_cache_lists in struct thread */
+	uint16_t lists_offset;	   /* const; of kmem_cache_lists in struct thread; 0: of runs */
 	uint16_t nr_frames;	   /* const; of a slab */
 	uint16_t sheaf;		   /* const; objects that a thread's sheaf holds in grade 0 */
 	uint8_t max_grade;	   /* const; of sheaves */
@@ -277,11 +278,15 @@ struct kmem_cache_lists {
 #define CACHE_NO_MERGE 1U
 /* No thread keeps anything of it; its slabs are frames of the reserve, where that has some. */
 #define CACHE_SHARED 2U
+/* It has no slabs: its objects are runs of frames, and of each thread a sheaf of them. See thread_runs.c. */
+#define CACHE_RUNS 4U
 
 /* One class more than there are sizes, for what is nested in the last of them. */
 #define NR_SIZE_CLASSES 72
 #define NR_KMALLOC_CACHES (NR_SIZE_CLASSES + 1)
 #define NR_USER_CACHES 900
+/* Runs of 1 to 4 frames. */
+#define NR_RUN_CACHES 4
 #define NR_CACHES ((uint32_t)(NR_KMALLOC_CACHES + NR_USER_CACHES))
 /* Accounts that objects can be counted on, beside none. */
 #define MAX_ACCOUNTS 16U
@@ -328,15 +333,17 @@ struct thread {
 	uint32_t hooked;       /* owner; HOOK_DONE: thread_exit() will be called */
 	/* owner; destroyed caches that it has flushed, as counted; and its tries since */
 	uint32_t destroyed_seen, destroyed_tries;
-	uint32_t sightings;   /* owner; of held locks */
-	uint32_t idle_next;   /* owner; index of the cache that is looked at next */
-	uint64_t idle_due;    /* owner; ms; when all caches are looked at again */
-	uint32_t large_frees; /* owner; how many */
+	uint32_t sightings; /* owner; of held locks */
+	uint32_t idle_next; /* owner; index of the cache that is looked at next */
+	uint64_t idle_due;  /* owner; ms; when all caches are looked at again */
+	/* Owner; calls let go by between two looks at the clock, how many are left, and when the last was; ms. */
+	uint32_t large_calls, large_left, large_polled;
 	/* owner; nodes that went offline, as counted, whose slabs it has given up; and its tries since */
 	uint32_t left_seen, left_tries;
 	struct sending sending;
 
 	struct kmem_cache_cpu cpu[NR_KMALLOC_CACHES] cacheline_aligned;
+	struct kmem_cache_cpu run_cpu[NR_RUN_CACHES];
 	uint32_t
 		freed_runs[NR_FREED_RUNS]; /* owner; hints: frame numbers, by length; see large.c */
 	/* From here on up to user_cpu another colour's slabs lead free(): no word is the record's address. */
@@ -347,7 +354,7 @@ struct thread {
 static_assert(sizeof(struct thread) <= FRAME_SIZE, "a record is one frame");
 static_assert(offsetof(struct thread, user_lists) <= 2 * (size_t)COLOUR_STEP,
 	      "of its record a thread touches two pages");
-static_assert(offsetof(struct thread, cpu[NR_KMALLOC_CACHES]) <= COLOUR_STEP &&
+static_assert(offsetof(struct thread, run_cpu[NR_RUN_CACHES]) <= COLOUR_STEP &&
 		      NR_COLOURS * COLOUR_STEP <= offsetof(struct thread, user_cpu),
 	      "what free() takes for a lock of another colour");
 

@@ -137,23 +137,23 @@ static void clearing_touches_little_of_what_was_untouched(void **state)
 /* Exactly as long, freed last: no search, and the processor's cache has it. */
 static void what_was_freed_last_is_had_first(void **state)
 {
-	char *p[3], *low = kmalloc(300 * KIB);
+	char *p[3], *low = kmalloc(400 * KIB);
 
 	(void)state;
 	kfree(kmalloc(1));
 	for (unsigned int i = 0; i < 3; i++)
-		assert_non_null(p[i] = kmalloc(200 * KIB));
+		assert_non_null(p[i] = kmalloc(300 * KIB));
 	kfree(low);
 	for (unsigned int i = 0; i < 3; i++)
 		kfree(p[i]);
 	for (unsigned int i = 3; i-- > 0;)
-		assert_ptr_equal(kmalloc(200 * KIB), p[i]);
+		assert_ptr_equal(kmalloc(300 * KIB), p[i]);
 	/* What is somebody else's by now is left alone. */
 	kfree(p[0]);
 	kfree(p[1]);
 	low = frame_alloc_exact(p[1]);
-	p[1] = kmalloc(200 * KIB);
-	assert_true(p[1] + 200 * KIB <= low || low + FRAME_SIZE <= p[1]);
+	p[1] = kmalloc(300 * KIB);
+	assert_true(p[1] + 300 * KIB <= low || low + FRAME_SIZE <= p[1]);
 	frame_free(low, 1);
 	kfree(p[1]);
 	kfree(p[2]);

@@ -47,7 +47,7 @@ static void check_home(uint32_t id)
 		while (!is_on(p, id) && tries++ < 2000)
 			p = kmalloc(sizes[i]);
 		must(is_on(p, id));
-		if (sizes[i] > 32768)
+		if (sizes[i] > RUN_CACHED_MAX)
 			must(tries == 0);
 		kfree(p);
 	}
