@@ -43,8 +43,14 @@ static inline unsigned int size_class(size_t size)
 
 /* Objects in a thread's sheaf: many small ones, and few that are worth having back. */
 #define SHEAF_SIZE(size) ((size) <= 256 ? 64U : (size) <= 1024 ? 32U : (size) <= 4096 ? 16U : 8U)
-/* It grows to half a MiB at most. */
-#define SHEAF_MAX_GRADE(size) ((size) <= 1024 ? 4U : (size) <= 4096 ? 3U : 1U)
+/* It grows to 1024 objects, and 4 MiB, at most. */
+#define SHEAF_MAX_GRADE(size)   \
+	((size) <= 256	   ? 4U \
+	 : (size) <= 1024  ? 5U \
+	 : (size) <= 8192  ? 6U \
+	 : (size) <= 16384 ? 5U \
+	 : (size) <= 32768 ? 4U \
+			   : 1U)
 
 /* Of runs of up to so many bytes each thread has a sheaf; beside all other caches. */
 #define RUN_CACHED_MAX (NR_RUN_CACHES * FRAME_SIZE)

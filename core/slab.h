@@ -67,8 +67,9 @@ static inline struct free_object *object_to_free(const struct kmem_cache *s, voi
 	{                                                                                 \
 		SHEAF_BOTTOM(size), SHEAF_BOTTOM((size) << 1), SHEAF_BOTTOM((size) << 2), \
 			SHEAF_BOTTOM((size) << 3), SHEAF_BOTTOM((size) << 4),             \
+			SHEAF_BOTTOM((size) << 5), SHEAF_BOTTOM((size) << 6),             \
 	}
-static_assert(SHEAF_GRADES == 5, "SHEAF_BOTTOMS() has as many");
+static_assert(SHEAF_GRADES == 7, "SHEAF_BOTTOMS() has as many");
 /* Stands in kmem_cache_cpu->freelist while a slow path has what was there. */
 extern struct free_object sheaf_shut __attribute__((visibility("hidden")));
 

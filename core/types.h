@@ -214,7 +214,7 @@ struct kmem_cache_node {
 } cacheline_aligned;
 
 /* Each twice as large as the one before. */
-#define SHEAF_GRADES 5
+#define SHEAF_GRADES 7
 #define MANY_SWINGS 32U
 #define SWING_BEGUN 0x80U
 static_assert(MANY_SWINGS < SWING_BEGUN, "in one byte");

@@ -152,6 +152,9 @@ static void drop_spares(void)
 /* Slabs full, partial and in use; a sheaf half full. */
 static void prepare(void)
 {
+	/* It grows no longer than that: all of it fits among the spares. */
+	if (cpu()->grade)
+		cpu()->swings = 0;
 	make_missing();
 	drop_each(3);
 	while (nr_spare < NR_SPARE / 2)

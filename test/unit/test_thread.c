@@ -152,7 +152,7 @@ static void a_sheaf_grows_by_use_and_is_small_again_after_a_flush(void **state)
 		assert_int_equal(sheaf_room(s), s->sheaf);
 		grow_sheaf(s);
 		assert_int_equal(sheaf_size(s), (uint32_t)s->sheaf << s->max_grade);
-		assert_true(sheaf_size(s) * s->size <= (size_t)512 << 10);
+		assert_true(sheaf_size(s) * s->size <= (size_t)4 << 20);
 		thread_flush(current_thread, s);
 		assert_int_equal(sheaf_room(s), s->sheaf);
 		assert_int_equal(objects_in_use(s), 0);
