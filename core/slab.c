@@ -59,12 +59,6 @@ static void slab_set_state(struct slab *slab, enum slab_state state, struct thre
 	} while (!nowait(&w, shared_cas(slab, &old, new)));
 }
 
-/* Words of the maps that have a bit of an object carved so far. */
-racy_reader static uint32_t slab_words(const struct slab *slab)
-{
-	return (slab->carved + 63) / 64;
-}
-
 /* Of word `w`, what are objects that exist. */
 static inline uint64_t carved_mask(const struct slab *slab, uint32_t w)
 {
@@ -457,50 +451,4 @@ void __slab_release_partial(struct slab *slab)
 void slab_acquire_partial(struct slab *slab, struct thread *owner)
 {
 	slab_set_state(slab, SLAB_OWNED, owner);
-}
-
-racy_reader bool may_be_free_object(const struct kmem_cache *s, const struct free_object *fo)
-{
-	const struct slab *slab = virt_to_slab(fo);
-
-	/* As slab_of(), which ThreadSanitizer looks at. */
-	if (slab->kind == FRAME_TAIL)
-		slab -= slab->nr_frames;
-	return (uintptr_t)fo >> OS_ADDRESS_BITS == 0 &&
-	       (uintptr_t)fo % _Alignof(struct free_object) == 0 && slab->cache == s &&
-	       (slab->kind == FRAME_SLAB || slab->kind == FRAME_RUN) && os_is_readable(fo);
-}
-
-/* Each link is checked to lead to an object of the same cache, for it may be anything by now. */
-racy_reader bool freelist_has(const struct free_object *list, const struct free_object *fo,
-			      uint32_t most)
-{
-	const struct kmem_cache *s = slab_of(fo)->cache;
-
-	for (; list && most--; list = list->next) {
-		if (list == fo)
-			return true;
-		if (!may_be_free_object(s, list))
-			return false;
-	}
-	return false;
-}
-
-racy_reader bool slab_has_free(const struct slab *slab, const struct free_object *fo)
-{
-	struct free_group g = free_group_of(slab, fo);
-	uint64_t free = load_folded(*slab_free_word(slab, g.word)) |
-			atomic_load_explicit(slab_remote_word(slab, g.word), memory_order_relaxed);
-
-	return free & g.mask;
-}
-
-racy_reader uint32_t slab_count_remote(const struct slab *slab)
-{
-	uint32_t words = slab_words(slab), n = 0;
-
-	for (uint32_t w = 0; w < words; w++)
-		n += (uint32_t)__builtin_popcountll(
-			atomic_load_explicit(slab_remote_word(slab, w), memory_order_relaxed));
-	return n;
 }

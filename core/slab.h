@@ -218,6 +218,12 @@ void __slab_release_partial(struct slab *slab);
 /* PARTIAL -> OWNED; the caller has popped it from the node's list. */
 void slab_acquire_partial(struct slab *slab, struct thread *owner);
 
+/* Words of the maps that have a bit of an object carved so far. */
+racy_reader static inline uint32_t slab_words(const struct slab *slab)
+{
+	return (slab->carved + 63) / 64;
+}
+
 /* How often the slab has been collected. */
 static inline uint32_t slab_collections(const struct slab *slab)
 {

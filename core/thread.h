@@ -74,6 +74,11 @@ static inline bool thread_has_record(const struct thread *t)
 	return t != &thread_fresh && t != &thread_gone;
 }
 
+/* The lock is held. A sheaf has overflowed: is it to be doubled? */
+bool sheaf_grows(struct kmem_cache_cpu *c, const struct kmem_cache *s);
+/* It is given up: it is of the smallest size again. */
+void sheaf_shrinks(struct kmem_cache_cpu *c, const struct kmem_cache *s);
+
 /* There is a second thread from now on: nobody may keep as much as who is alone. */
 void thread_note_company(void);
 /* Fills the empty sheaf: the slow path of allocation. False: out of memory. */

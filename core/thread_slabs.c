@@ -399,18 +399,6 @@ void __thread_put_all(struct thread *t, struct kmem_cache *s)
 	l->flushing = NULL;
 }
 
-/* The sheaf has overflowed: was it empty since it did so last, and for the how manieth time? */
-static bool should_grow(struct kmem_cache_cpu *c, const struct kmem_cache *s)
-{
-	uint32_t swings = c->swings & ~SWING_BEGUN;
-
-	if (c->grade == s->max_grade || !(c->swings & SWING_BEGUN))
-		return false;
-	swings = (swings + 1) % MANY_SWINGS;
-	c->swings = (uint8_t)swings;
-	return swings == 0;
-}
-
 /* Takes the whole sheaf, and `fo`, which may be NULL, on top of it: l->moving has them. */
 static void __take_sheaf(struct thread *t, struct kmem_cache *s, struct free_object *fo)
 {
@@ -450,7 +438,7 @@ void __thread_flush_sheaf(struct thread *t, struct kmem_cache *s, struct free_ob
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 	struct kmem_cache_lists *l = thread_lists(t, s);
 	uint32_t n = sheaf_bottom(t, s)->state.room;
-	bool grows = should_grow(c, s);
+	bool grows = sheaf_grows(c, s);
 	struct free_object *last;
 
 	cache_count(s, FREE_SLOWPATH, 1);
@@ -477,7 +465,7 @@ void __thread_flush(struct thread *t, struct kmem_cache *s)
 	barrier();
 	l->moving = NULL;
 	__thread_put_all(t, s);
-	c->grade = 0;
+	sheaf_shrinks(c, s);
 	slab = c->slab;
 	c->slab = &slab_none;
 	if (slab != &slab_none)

@@ -1,0 +1,54 @@
+/*
+ * How long sheaves may be. Layer: thread; see thread.h. Called where one overflows, or is given up.
+ *
+ * Beyond MUCH a sheaf's objects are memory that a thread which then sleeps would keep from all others: of what all
+ * threads' sheaves may hold beyond it together there is no more than MOST.
+ */
+#include "thread.h"
+
+#define MUCH ((size_t)512 << 10)
+#define MOST ((size_t)32 << 20)
+
+static _Atomic size_t beyond; /* bytes; a call that never comes back may leave its own */
+
+/* Of what a sheaf of that grade can hold. */
+static size_t bytes_beyond(const struct kmem_cache *s, uint32_t grade)
+{
+	size_t bytes = ((size_t)s->sheaf << grade) * s->size;
+
+	return bytes > MUCH ? bytes - MUCH : 0;
+}
+
+static bool charge(const struct kmem_cache *s, uint32_t grade)
+{
+	size_t more = bytes_beyond(s, grade + 1) - bytes_beyond(s, grade);
+
+	if (!more)
+		return true;
+	if (atomic_fetch_add_explicit(&beyond, more, memory_order_relaxed) + more <= MOST)
+		return true;
+	atomic_fetch_sub_explicit(&beyond, more, memory_order_relaxed);
+	return false;
+}
+
+/* Was it empty since it overflowed last, and for the how manieth time? */
+bool sheaf_grows(struct kmem_cache_cpu *c, const struct kmem_cache *s)
+{
+	uint32_t swings = c->swings & ~SWING_BEGUN;
+
+	if (c->grade == s->max_grade || !(c->swings & SWING_BEGUN))
+		return false;
+	swings = (swings + 1) % MANY_SWINGS;
+	c->swings = (uint8_t)swings;
+	return swings == 0 && charge(s, c->grade);
+}
+
+void sheaf_shrinks(struct kmem_cache_cpu *c, const struct kmem_cache *s)
+{
+	size_t less = bytes_beyond(s, c->grade);
+
+	c->grade = 0;
+	/* A slot that another cache has taken since may have charged less. */
+	if (less && atomic_fetch_sub_explicit(&beyond, less, memory_order_relaxed) < less)
+		atomic_store_explicit(&beyond, 0, memory_order_relaxed);
+}
