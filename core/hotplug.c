@@ -147,21 +147,22 @@ static void limit_first_node(void)
  */
 static bool turn_on(bool wanted)
 {
-	struct numa_topology *t;
+	struct numa_topology *real, *t = NULL;
 
 	if (numa_is_on())
 		return true;
-	machine = topology_read();
-	if (!machine || (!wanted && count_ids(&machine->memory) < 2)) {
-		topology_free(machine);
-		machine = NULL;
+	real = topology_read();
+	if (!real || (!wanted && count_ids(&real->memory) < 2)) {
+		topology_free(real);
 		return false;
 	}
-	t = options.nodes ? topology_simulate(machine) : machine;
+	machine = real;
+	if (options.nodes)
+		t = topology_simulate(real);
 	if (!t)
-		t = machine;
+		t = real;
 	/* The program's own caches have their kmem_cache_cpu where other colours lead. */
-	numa_begin(t, find_first(t), count_ids(&machine->possible) > 1,
+	numa_begin(t, find_first(t), count_ids(&real->possible) > 1,
 		   atomic_load_explicit(&nr_user_caches, memory_order_relaxed) == 0);
 	limit_first_node();
 	nodes_make(t);

@@ -92,7 +92,7 @@ static noinline void *run_alloc(size_t size)
 
 	if (t->large_left == 0) {
 		large_poll_now();
-		p = kmalloc_fast(size);
+		p = kmalloc_fast_run(size);
 		if (p)
 			return p;
 	}
@@ -156,7 +156,7 @@ static inline void clear_small(void *object, size_t size)
 
 static noinline void *pages_zalloc(size_t size)
 {
-	void *p = kmalloc_fast(size);
+	void *p = kmalloc_fast_run(size);
 	bool zeroed = false;
 
 	if (!p)

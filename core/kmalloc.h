@@ -19,12 +19,34 @@ void kfree_slow(void *p);
 /* What kfree() does with memory that isn't uslub's. The core's own reports it; preload has another. */
 void kfree_foreign(void *p);
 
-/* The same for sizes above KMALLOC_MAX_SIZE up to RUN_CACHED_MAX. Now and then it leaves the call to the slow path. */
-static inline void *run_alloc_fast(struct thread *t, size_t size)
+/* The fast path alone, up to KMALLOC_MAX_SIZE: NULL where it takes more. */
+static inline void *kmalloc_fast(size_t size)
 {
-	struct kmem_cache_cpu *c = &t->run_cpu[(size - 1) >> FRAME_SHIFT];
+	struct thread *t = current_thread;
+	struct kmem_cache_cpu *c;
 	struct free_object *fo;
 
+	if (unlikely(size > KMALLOC_MAX_SIZE))
+		return NULL;
+	c = thread_cpu(t, kmalloc_cpu_offset(size));
+	if (unlikely(local_lock_is_locked(t, c)))
+		return NULL;
+	local_lock(c);
+	fo = __sheaf_pop(c);
+	local_unlock(t, c);
+	return fo;
+}
+
+/* The same above it, up to RUN_CACHED_MAX. Now and then it leaves the call to the slow path. */
+static inline void *kmalloc_fast_run(size_t size)
+{
+	struct thread *t = current_thread;
+	struct kmem_cache_cpu *c;
+	struct free_object *fo;
+
+	if (size > RUN_CACHED_MAX)
+		return NULL;
+	c = &t->run_cpu[(size - 1) >> FRAME_SHIFT];
 	if (unlikely(local_lock_is_locked(t, c)) || unlikely(large_poll_is_due(t)))
 		return NULL;
 	local_lock(c);
@@ -35,28 +57,10 @@ static inline void *run_alloc_fast(struct thread *t, size_t size)
 	return fo;
 }
 
-/* The fast path alone: NULL where it takes more. */
-static inline void *kmalloc_fast(size_t size)
-{
-	struct thread *t = current_thread;
-	struct kmem_cache_cpu *c;
-	struct free_object *fo;
-
-	if (unlikely(size > KMALLOC_MAX_SIZE))
-		return size <= RUN_CACHED_MAX ? run_alloc_fast(t, size) : NULL;
-	c = thread_cpu(t, kmalloc_cpu_offset(size));
-	if (unlikely(local_lock_is_locked(t, c)))
-		return NULL;
-	local_lock(c);
-	fo = __sheaf_pop(c);
-	local_unlock(t, c);
-	return fo;
-}
-
 /* At least `size` bytes, aligned to 16. */
 static inline void *kmalloc(size_t size)
 {
-	void *p = kmalloc_fast(size);
+	void *p = size <= KMALLOC_MAX_SIZE ? kmalloc_fast(size) : kmalloc_fast_run(size);
 
 	return likely(p) ? p : kmalloc_slow(size);
 }

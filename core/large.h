@@ -16,7 +16,7 @@ static inline bool is_large(const struct slab *slab)
 }
 
 /* Usable bytes. A run that may go into a sheaf says so where malloc() and free() look anyway. */
-static inline size_t large_size(const struct slab *slab)
+racy_reader static inline size_t large_size(const struct slab *slab)
 {
 	uint64_t cached = load_folded(slab->limit);
 

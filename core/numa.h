@@ -65,9 +65,10 @@ struct node {
 	_Atomic uint32_t moving; /* control plane; enum node_move */
 	_Atomic bool leaving;	 /* control plane; going offline, until its pages have moved */
 	struct node *next;	 /* const; made before it; of first_node NULL */
-	_Atomic uint64_t count[NR_NODE_COUNTS]; /* frames; see docs/nodes.md */
+	/* Frames; see docs/nodes.md. Others only read what lies before. */
+	_Atomic uint64_t count[NR_NODE_COUNTS] cacheline_aligned;
 	_Atomic uint16_t
-		order[MAX_NODES]; /* all nodes, itself first, then the nearest; only added to */
+		order[MAX_NODES]; /* control plane; all nodes, itself first, then the nearest */
 	struct kmem_cache_node caches[NR_CACHES]; /* by kmem_cache->index */
 } cacheline_aligned;
 

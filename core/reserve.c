@@ -76,7 +76,7 @@ static uint32_t piece_frames(size_t want)
 
 	while (node_walk_next(&walk))
 		nodes++;
-	want = (want + nodes - 1) / nodes;
+	want = nodes ? (want + nodes - 1) / nodes : want;
 	if (want < least)
 		want = least;
 	return want < FRAME_RUN_MAX ? (uint32_t)want : FRAME_RUN_MAX;

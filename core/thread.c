@@ -166,7 +166,8 @@ static bool has_used(struct thread *t, const struct kmem_cache *s)
 
 static void __flush(struct thread *t, struct kmem_cache *s)
 {
-	if (s->flags & CACHE_RUNS)
+	/* By what is the slot's own: a destroyed cache's may be getting another. */
+	if (!s->lists_offset)
 		__thread_flush_runs(t, s);
 	else
 		__thread_flush(t, s);

@@ -11,8 +11,8 @@
 
 static _Atomic size_t beyond; /* bytes; a call that never comes back may leave its own */
 
-/* Of what a sheaf of that grade can hold. */
-static size_t bytes_beyond(const struct kmem_cache *s, uint32_t grade)
+/* Of what a sheaf of that grade can hold. The slot may be getting another cache. */
+racy_reader static size_t bytes_beyond(const struct kmem_cache *s, uint32_t grade)
 {
 	size_t bytes = ((size_t)s->sheaf << grade) * s->size;
 

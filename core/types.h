@@ -355,7 +355,7 @@ static_assert(sizeof(struct thread) <= FRAME_SIZE, "a record is one frame");
 static_assert(offsetof(struct thread, user_lists) <= 2 * (size_t)COLOUR_STEP,
 	      "of its record a thread touches two pages");
 static_assert(offsetof(struct thread, run_cpu[NR_RUN_CACHES]) <= COLOUR_STEP &&
-		      NR_COLOURS * COLOUR_STEP <= offsetof(struct thread, user_cpu),
+		      (size_t)NR_COLOURS * COLOUR_STEP <= offsetof(struct thread, user_cpu),
 	      "what free() takes for a lock of another colour");
 
 static inline struct kmem_cache_cpu *thread_cpu(struct thread *t, uint32_t cpu_offset)

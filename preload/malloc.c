@@ -10,10 +10,20 @@ static noinline void *malloc_slow(size_t size)
 	return or_enomem(kmalloc_slow(size));
 }
 
+static noinline void *malloc_large(size_t size)
+{
+	void *p = kmalloc_fast_run(size);
+
+	return likely(p) ? p : malloc_slow(size);
+}
+
 EXPORT void *malloc(size_t size)
 {
-	void *p = kmalloc_fast(size);
+	void *p;
 
+	if (unlikely(size > KMALLOC_MAX_SIZE))
+		return malloc_large(size);
+	p = kmalloc_fast(size);
 	return likely(p) ? p : malloc_slow(size);
 }
 

@@ -397,8 +397,8 @@ int main(int argc, char **argv)
 	printf("%zu turns of nodes, %zu signals, mutex held %zu times, KiB resident %zu, %zu\n",
 	       (size_t)turned, (size_t)handled, (size_t)held, early / 1024, late / 1024);
 	fflush(stdout);
-	/* Of frames that are in use a few lie in huge pages. */
-	CHECK(IS_INSTRUMENTED || late < early + 12 * MIB);
+	/* Of frames that are in use a few lie in huge pages. What an emulator translates is its own. */
+	CHECK(IS_INSTRUMENTED || UNDER_EMULATOR || late < early + 12 * MIB);
 	CHECK(turned > 10 && held > 0 && handled > 0);
 	return 0;
 }
