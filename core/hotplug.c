@@ -120,6 +120,9 @@ static void set_policy_of_process(void)
 		if (nodes.bits[id / 64] >> id % 64 & 1)
 			id_set_add(&set, id);
 	}
+	/* numactl --membind means that no other node may serve, be it that memory is out. */
+	if (policy == OS_POLICY_BIND)
+		numa_keep_task_policy();
 	numa_set_policy(modes[policy], &set);
 }
 
@@ -167,11 +170,11 @@ static bool turn_on(bool wanted)
 	limit_first_node();
 	nodes_make(t);
 	numa_turn_on();
-	frame_bind(&first_node);
 	if (options.policy)
 		set_policy_of_options();
 	else if (!options.nodes)
 		set_policy_of_process();
+	frame_bind(&first_node);
 	return true;
 }
 

@@ -248,7 +248,7 @@ void node_bind(struct node *node, void *addr, size_t size)
 	struct node *on = atomic_load_explicit(&node->pages_on, memory_order_relaxed);
 	uint32_t real = numa_is_on() ? numa_real(on ? on : node) : NO_NODE;
 
-	if (real != NO_NODE)
+	if (real != NO_NODE && !numa.task_policy)
 		os_bind_preferred(addr, size, real);
 }
 
@@ -271,7 +271,7 @@ bool node_bind_mapping(struct node *node, void *addr, size_t size, bool wanted)
 {
 	enum policy_mode mode = numa_mode();
 
-	if (!numa_is_on() || !numa.binds)
+	if (!numa_is_on() || !numa.binds || numa.task_policy)
 		return false;
 	if (!wanted && mode == POLICY_INTERLEAVE)
 		bind_in_turn(addr, size);

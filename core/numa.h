@@ -221,6 +221,8 @@ struct node *node_make(uint32_t id);
 void numa_set_slab_nodes(const struct id_set *nodes, bool are);
 bool numa_has_other_slab_node(const struct node *node);
 enum policy_mode numa_policy(struct id_set *nodes);
+/* The process is bound by a policy of the kernel's, which a binding of ours would soften: there is to be none. */
+void numa_keep_task_policy(void);
 /* Does a node of that policy's exist, where it names any? */
 bool numa_policy_is_possible(const struct numa_topology *t, enum policy_mode mode,
 			     const struct id_set *nodes);

@@ -273,6 +273,11 @@ void numa_begin(struct numa_topology *topology, uint32_t first, bool binds, bool
 	node_publish(&first_node);
 }
 
+void numa_keep_task_policy(void)
+{
+	numa.task_policy = true;
+}
+
 void numa_turn_on(void)
 {
 	/* Release pairs with the acquire in numa_is_on(). */

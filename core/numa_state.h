@@ -25,6 +25,7 @@ struct numa_state {
 	struct numa_topology *topology;
 	bool binds;
 	bool colours;
+	bool task_policy;  /* where pages come from is the kernel's to say */
 	uint32_t nr_nodes; /* made */
 };
 
