@@ -192,10 +192,11 @@ def torn_out(guest):
     end_of_load(guest)
 
 
-def placed_under(guest, what, expected, asked_of_0=None, **how):
+def placed_under(guest, what, expected, asked_of_0=None, unbound=False, **how):
     """
     Threads on both nodes, and objects of the main thread: what percentage of their pages must be on node 1; also that
-    of those which are asked of node 0, where the kernel leaves no choice.
+    of those which are asked of node 0, where the kernel leaves no choice. `unbound`: the process's own policy is strict,
+    and no mapping has a softer one.
     """
     guest.begin(**how)
     shares = fresh_shares(guest, 4, 2)
@@ -207,6 +208,9 @@ def placed_under(guest, what, expected, asked_of_0=None, **how):
     on_1 = share(figures, 1)
     check(low <= on_1 <= high, f"{what}: {on_1:.2f} % of the pages are on node 1: {figures}, {shares}")
     guest.ok(f"{what}: {on_1:.2f} % on node 1, {figures}")
+    if unbound:
+        softer = [line for line in guest.read(f"/proc/{guest.pid}/numa_maps").splitlines() if " prefer" in line]
+        check(not softer, f"{what}, bound otherwise: {softer}")
     guest.tell("drop")
     if asked_of_0 is not None:
         guest.hold(0, 3000, 2000)
@@ -218,7 +222,7 @@ def placed_under(guest, what, expected, asked_of_0=None, **how):
 
 def confined(guest):
     """Where the process may or should have its memory is its cpuset's and its memory policy's to say."""
-    placed_under(guest, "memory policy bind:1", (100, 100), launcher="confined bind 1")
+    placed_under(guest, "memory policy bind:1", (100, 100), unbound=True, launcher="confined bind 1")
     placed_under(guest, "memory policy preferred:1", (95, 100), launcher="confined preferred 1")
     placed_under(guest, "memory policy interleave:0,1", (35, 65), launcher="confined interleave 0,1")
     guest.run("mkdir /run/cgroup && mount -t cgroup2 cgroup2 /run/cgroup && "
