@@ -119,7 +119,7 @@ static struct node *charge_near(struct node *first, size_t size)
 	return node;
 }
 
-/* Charged when it is there: a call that ends in between leaves nothing charged. `bound`: a certain node is wanted. */
+/* Charged when it is there: a call that ends before leaves nothing charged. `bound`: a certain node is wanted. */
 static void *mapped_alloc(struct node *node, size_t size, size_t align, bool bound, bool *zeroed)
 {
 	uint32_t n = frames_of(size);

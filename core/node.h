@@ -14,12 +14,6 @@ static inline struct kmem_cache_node *get_node(const struct kmem_cache *s, struc
 	return &node->caches[s->index];
 }
 
-/* The one whose list the slab goes onto. */
-static inline struct kmem_cache_node *node_of_slab(const struct slab *slab)
-{
-	return get_node(slab->cache, slab_node(slab));
-}
-
 /*
  * Gives up a slab that the caller owns: to nobody where it is full, to the frames where it is empty and
  * the node has enough, onto its node's list otherwise.
