@@ -224,19 +224,65 @@ static void run_free_full(struct kmem_cache_cpu *c, struct thread *t, struct fre
 	large_poll();
 }
 
-void slab_free_full(struct thread *t, struct kmem_cache *s, struct free_object *fo)
+/*
+ * The sheaf is full, and hasn't been drawn from since it overflowed last: the program frees more than it allocates. To
+ * put half of it away for this one costs more than to put this one away, where its slab is the thread's own and stays
+ * on the list that it is on. False: it is not.
+ */
+static bool __put_direct(struct thread *t, struct kmem_cache_cpu *c, struct slab *slab,
+			 struct free_object *fo)
 {
+	if (c->swings & SWING_BEGUN || c->stage != STAGE_NONE || !slab_is_of(slab, t) ||
+	    slab->list == LIST_FULL || slab->inuse == 1)
+		return false;
+	fo->state.mark = FREE_MARK;
+	c->stage = STAGE_MINE;
+	/* The cache is in use, though its sheaf stays as it is. */
+	c->idle = 0;
+	barrier();
+	__slab_put(slab, fo);
+	c->stage = STAGE_NONE;
+	return true;
+}
+
+static noinline void poll_after_free(struct thread *t)
+{
+	thread_check_nodes(t);
+	thread_poll_idle(t, purge_poll());
+}
+
+static noinline void free_by_flush(struct thread *t, struct kmem_cache_cpu *c, struct slab *slab,
+				   struct free_object *fo)
+{
+	struct kmem_cache *s = slab->cache;
 	struct local_hold hold;
 
 	if (unlikely(s->flags & CACHE_RUNS)) {
-		run_free_full(thread_cpu(t, s->cpu_offset), t, fo);
+		run_free_full(c, t, fo);
 		return;
 	}
 	local_hold(t, s, &hold);
 	__free(t, s, fo);
-	local_unlock(t, thread_cpu(t, s->cpu_offset));
-	thread_check_nodes(t);
-	thread_poll_idle(t, purge_poll());
+	local_unlock(t, c);
+	poll_after_free(t);
+}
+
+/* Between two of them that look at the clock. */
+#define PUTS_UNPOLLED 32U
+
+void slab_free_full(struct thread *t, struct kmem_cache_cpu *c, struct slab *slab,
+		    struct free_object *fo)
+{
+	struct kmem_cache *s = slab->cache;
+
+	if (unlikely(!__put_direct(t, c, slab, fo))) {
+		free_by_flush(t, c, slab, fo);
+		return;
+	}
+	local_unlock(t, c);
+	cache_count(s, FREE_SLOWPATH, 1);
+	if (unlikely(++t->puts % PUTS_UNPOLLED == 0))
+		poll_after_free(t);
 }
 
 /* As another thread's object: the sheaf is held by a frame that this one interrupted, or is not for it, or there is none. */

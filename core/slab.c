@@ -125,7 +125,8 @@ static noinline struct slab *slab_make(struct kmem_cache *s, uintptr_t base, str
 }
 
 /* NULL where the frames are: so is what this returns. */
-static struct slab *make_of(struct kmem_cache *s, struct thread *owner, void *base, bool reserved)
+static struct slab *make_of(struct kmem_cache *s, struct thread *owner, void *base, bool reserved,
+			    bool fresh)
 {
 	uint64_t *bits;
 
@@ -139,27 +140,27 @@ static struct slab *make_of(struct kmem_cache *s, struct thread *owner, void *ba
 	/* For who reads figures of slabs that aren't his. */
 	__atomic_store_n(&virt_to_slab(base)->bits, bits, __ATOMIC_RELAXED);
 	virt_to_slab(base)->reserved = reserved;
+	virt_to_slab(base)->fresh = fresh;
 	return slab_make(s, (uintptr_t)base, owner);
 }
 
 struct slab *new_slab(struct kmem_cache *s, struct thread *owner, struct node *node)
 {
 	void *base = s->flags & CACHE_SHARED ? reserve_alloc(node, s->nr_frames) : NULL;
-	bool reserved = base != NULL, zeroed;
+	bool reserved = base != NULL, zeroed = false;
 
 	if (!base)
 		base = frame_alloc_near(node, s->nr_frames, 1, &zeroed);
-	return make_of(s, owner, base, reserved);
+	return make_of(s, owner, base, reserved, zeroed);
 }
 
 struct slab *new_slab_on(struct kmem_cache *s, struct thread *owner, struct node *node)
 {
-	bool reserved = s->flags & CACHE_SHARED && reserve_total(), zeroed;
+	bool reserved = s->flags & CACHE_SHARED && reserve_total(), zeroed = false;
+	void *base = reserved ? reserve_alloc_on(node, s->nr_frames)
+			      : frame_alloc_on(node, s->nr_frames, &zeroed);
 
-	return make_of(s, owner,
-		       reserved ? reserve_alloc_on(node, s->nr_frames)
-				: frame_alloc_on(node, s->nr_frames, &zeroed),
-		       reserved);
+	return make_of(s, owner, base, reserved, zeroed);
 }
 
 void discard_slab(struct slab *slab)
@@ -188,13 +189,15 @@ static void __set_carved_free(struct slab *slab, uint32_t from, uint32_t to)
 	}
 }
 
-/* Makes more objects, about a page of them, where not all exist yet. There is no other free one. */
-static void __slab_carve(struct slab *slab)
+/*
+ * Makes more objects where not all exist yet; there is no other free one. Of fresh memory up to the end of a page: the
+ * next one stays untouched until it is needed. Of memory that has been used as many as are wanted, if that is more.
+ */
+static void __slab_carve(struct slab *slab, uint32_t want)
 {
 	const struct kmem_cache *s = slab->cache;
 	uint32_t left = slab->objects - slab->carved, n;
 	char *object = (char *)slab->base + (size_t)slab->carved * s->size;
-	/* Up to the end of a page: the next one stays untouched until it is needed. */
 	size_t room = CARVE_SIZE - ((uintptr_t)object & (CARVE_SIZE - 1));
 
 	if (!left)
@@ -202,6 +205,8 @@ static void __slab_carve(struct slab *slab)
 	n = (uint32_t)(room / s->size);
 	if (n == 0)
 		n = 1;
+	if (!slab->fresh && n < want)
+		n = want;
 	if (n > left)
 		n = left;
 	for (uint32_t i = 0; i < n; i++, object += s->size) {
@@ -274,31 +279,40 @@ uint32_t __slab_collect(struct slab *slab)
 	return n;
 }
 
-/* The `n` lowest of the map; *w: the word of the last; returns what is left of that one. */
+/*
+ * The `n` lowest of the map; *w: the word of the last; returns what is left of that one. What it needs of the slab and
+ * the cache it reads once: the compiler can't know that the objects it writes to are neither.
+ */
 static uint64_t __link_lowest(const struct slab *slab, uint32_t n, uint32_t *w,
 			      struct free_object *bottom, struct free_object **link)
 {
 	const struct kmem_cache *s = slab->cache;
-	char *base = (char *)slab->base + s->offset;
+	size_t size = s->size;
+	char *base = (char *)slab->base + s->offset, *at;
 	union free_state state = {.room = bottom->state.room - n, .mark = FREE_MARK};
-	uint64_t bits = *slab_free_word(slab, *w);
+	union free_state end = {.room = bottom->state.room, .mark = FREE_MARK};
+	uint32_t word = *w;
+	uint64_t bits;
 
-	for (;; state.word++) {
-		struct free_object *fo;
-		size_t i;
+	for (;; word++) {
+		bits = *slab_free_word(slab, word);
+		for (at = base + word * 64 * size; bits; bits &= bits - 1) {
+			struct free_object *fo =
+				(struct free_object *)(at + (size_t)__builtin_ctzll(bits) * size);
 
-		while (!bits)
-			bits = *slab_free_word(slab, ++*w);
-		i = *w * (size_t)64 + (size_t)__builtin_ctzll(bits);
-		fo = (struct free_object *)(base + i * s->size);
-		bits &= bits - 1;
-		fo->state = state;
-		*link = fo;
-		link = &fo->next;
-		if (!--n)
+			if (state.word == end.word)
+				goto out;
+			fo->state = state;
+			state.word++;
+			*link = fo;
+			link = &fo->next;
+		}
+		if (state.word == end.word)
 			break;
 	}
+out:
 	*link = bottom;
+	*w = word;
 	return bits;
 }
 
@@ -311,7 +325,7 @@ uint32_t __slab_take(struct slab *slab, uint32_t want, struct free_object *botto
 
 	assert(want <= bottom->state.room);
 	if (slab->inuse == slab->carved && !__slab_collect(slab))
-		__slab_carve(slab);
+		__slab_carve(slab, want);
 	n = slab->carved - slab->inuse;
 	if (!n)
 		return 0;

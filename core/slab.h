@@ -139,20 +139,41 @@ uint32_t __slab_collect(struct slab *slab);
 uint32_t __slab_take(struct slab *slab, uint32_t want, struct free_object *bottom,
 		     struct free_object **list);
 
-/* Only the map is changed, so this can be done twice. */
-static inline void __slab_set_free(struct slab *slab, const struct free_object *fo)
+/* Is the address in one of its frames? */
+static inline bool slab_holds(const struct slab *slab, const void *addr)
+{
+	return (uintptr_t)addr - slab->base < (uintptr_t)slab->nr_frames << FRAME_SHIFT;
+}
+
+/*
+ * What comes first on the list, as far as it is of this slab; returns what follows. Bits can be set twice, and the
+ * count is made anew where a call ends in between.
+ */
+static inline struct free_object *__slab_put_row(struct slab *slab, struct free_object *list)
+{
+	uint32_t first = slab->first, n = 0;
+
+	do {
+		uint32_t i = slab_index(slab, list), w = i / 64;
+
+		*slab_free_word(slab, w) |= UINT64_C(1) << i % 64;
+		first = w < first ? w : first;
+		n++;
+		list = list->next;
+	} while (slab_holds(slab, list));
+	slab->first = (uint16_t)first;
+	slab->inuse -= n;
+	barrier();
+	return list;
+}
+
+static inline void __slab_put(struct slab *slab, const struct free_object *fo)
 {
 	uint32_t i = slab_index(slab, fo), w = i / 64;
 
 	*slab_free_word(slab, w) |= UINT64_C(1) << i % 64;
 	if (w < slab->first)
 		slab->first = (uint16_t)w;
-	barrier();
-}
-
-static inline void __slab_put(struct slab *slab, const struct free_object *fo)
-{
-	__slab_set_free(slab, fo);
 	slab->inuse--;
 	barrier();
 }

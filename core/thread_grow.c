@@ -34,13 +34,12 @@ static bool charge(const struct kmem_cache *s, uint32_t grade)
 /* Was it empty since it overflowed last, and for the how manieth time? */
 bool sheaf_grows(struct kmem_cache_cpu *c, const struct kmem_cache *s)
 {
-	uint32_t swings = c->swings & ~SWING_BEGUN;
+	uint32_t swings = ((c->swings & ~SWING_BEGUN) + 1) % MANY_SWINGS;
 
-	if (c->grade == s->max_grade || !(c->swings & SWING_BEGUN))
+	if (!(c->swings & SWING_BEGUN))
 		return false;
-	swings = (swings + 1) % MANY_SWINGS;
 	c->swings = (uint8_t)swings;
-	return swings == 0 && charge(s, c->grade);
+	return swings == 0 && c->grade < s->max_grade && charge(s, c->grade);
 }
 
 void sheaf_shrinks(struct kmem_cache_cpu *c, const struct kmem_cache *s)

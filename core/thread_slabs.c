@@ -2,9 +2,9 @@
  * What a thread does with its slabs of a cache: refill, keep, give up. Layer: thread; see thread.h.
  *
  * A sheaf is refilled by cost: from the current slab, a partial slab of the thread, a full one that frees
- * from elsewhere have reached, the node's list, new frames. It is flushed to where its objects are of: into
- * the thread's own slabs by plain stores; to another's, what is in a row and has its bits in one word by
- * one atomic OR.
+ * from elsewhere have reached, the node's list, new frames. It is flushed to where its objects are of, what is in
+ * a row at once: into the thread's own slabs by plain stores; to another's, if its bits are in one word, by one
+ * atomic OR.
  *
  * A thread keeps slabs of up to MAX_OWNED frames, for into its own it frees without a CAS; but what is free
  * in the slabs of an idle thread is out of reach for the others, so beyond that the oldest are released. A full
@@ -273,14 +273,13 @@ static void __empty_partial(struct thread *t, struct kmem_cache *s, struct slab 
 	discard_slab(slab);
 }
 
-/* The first of what is to be flushed, into a slab of the thread's own. */
+/* The first of what is to be flushed, and what is in a row with it, into a slab of the thread's own. */
 static void __put_local(struct thread *t, struct kmem_cache *s, struct slab *slab)
 {
 	struct kmem_cache_lists *l = thread_lists(t, s);
 
-	__slab_put(slab, l->flushing);
-	/* Not before it is free, and not after the slab may have gone. */
-	l->flushing = l->flushing->next;
+	/* Not before they are free, and not after the slab may have gone. */
+	l->flushing = __slab_put_row(slab, l->flushing);
 	barrier();
 	switch ((enum slab_list)slab->list) {
 	case LIST_NONE: /* the current one */

@@ -31,15 +31,16 @@
  *   FULL     none                  none, or in hand   no                 whoever frees first, by CAS
  *   PARTIAL  nobody's, const       set by any         yes, or about to   whoever pops it
  *
- * The sheaf. malloc() and free() of a thread work on kmem_cache_cpu->freelist alone: a short list of free
- * objects of any slabs of the cache, whoever owns them. It is filled from the thread's slabs and flushed
- * to the slabs that its objects are of, half a capacity at a time; slabs are touched only then. Half a
- * sheaf separates two flushes, whatever the order of calls. Each object in it says how many more fit on
- * top of it, so that there is no counter to keep; one of kmem_cache->bottom lies under them all. While a slow
- * path has the sheaf in its hands, sheaf_shut stands there: nothing can be had from it nor put onto it.
- * A thread begins with a small sheaf. One that is emptied and overflows in turn, MANY_SWINGS times within half a
- * purge_delay, is doubled instead of flushed: what goes back and forth beyond its size then stays in it. Seldom
- * swings are left to the slow paths, which are what gives memory back.
+ * The sheaf. malloc() and free() of a thread work on kmem_cache_cpu->freelist alone: a short list of free objects
+ * of any slabs of the cache, whoever owns them. It is filled from the thread's slabs and flushed to the slabs that
+ * its objects are of, half a capacity at a time. Half a sheaf separates a refill from a flush, whatever the order
+ * of calls. One that overflows again before it was refilled stays as it is: what is freed then goes to its slab at
+ * once, if that is the thread's own and stays on its list. Each object in a sheaf says how many more fit on top of
+ * it, so that there is no counter to keep; one of kmem_cache->bottom lies under them all. While a slow path has
+ * the sheaf in its hands, sheaf_shut stands there: nothing can be had from it nor put onto it. A thread begins
+ * with a small sheaf. One that is emptied and overflows in turn, MANY_SWINGS times within half a purge_delay, is
+ * doubled instead of flushed: what goes back and forth beyond its size then stays in it. Seldom swings are left to
+ * the slow paths, which are what gives memory back.
  *
  * Counting. slab->inuse is carved objects less those in the owner's map: objects in a sheaf, and those
  * freed by others until they are collected, count as in use. It is exact for the owner.
@@ -70,7 +71,7 @@
 #define SECTION_ORDERS 10
 #define NR_SECTIONS (1U << (OS_ADDRESS_BITS - SECTION_SHIFT))
 
-/* A slab is carved so many bytes at a time, or an object where that is larger. */
+/* Fresh memory is carved so many bytes at a time, or an object where that is larger. */
 #define CARVE_SIZE ((size_t)4096)
 #define MIN_ALIGN 16U
 
@@ -150,6 +151,7 @@ struct slab {
 	uint16_t first;	  /* below this word of the map of free objects all are 0 */
 	uint8_t list;	  /* enum slab_list */
 	bool reserved;	  /* holder's; the frames are the reserve's */
+	bool fresh;	  /* const; of a slab: its memory has not been used before */
 	bool bound;	  /* holder's; large object: its mapping is bound to its node */
 	size_t size;	  /* holder's; large object: usable bytes, where limit doesn't say */
 	uint8_t account;  /* holder's; large object: see nolock.h; 0: none */
@@ -340,6 +342,7 @@ struct thread {
 	uint32_t large_calls, large_left, large_polled;
 	/* owner; nodes that went offline, as counted, whose slabs it has given up; and its tries since */
 	uint32_t left_seen, left_tries;
+	uint32_t puts; /* owner; frees that a full sheaf left to their slab */
 	struct sending sending;
 
 	struct kmem_cache_cpu cpu[NR_KMALLOC_CACHES] cacheline_aligned;

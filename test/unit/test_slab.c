@@ -142,6 +142,33 @@ static void carving_goes_page_by_page(void **state)
 	}
 }
 
+/* No page more than needed of fresh memory; of used memory what is wanted. */
+static void used_memory_is_carved_as_wanted(void **state)
+{
+	struct slab *slab[100];
+	struct free_object *list;
+	unsigned int n = 0;
+
+	(void)state;
+	do {
+		must(n < 100);
+		slab[n] = make_slab(2048);
+	} while (!slab[n++]->fresh);
+	assert_int_equal(slab_take(slab[n - 1], 9, &list), 2);
+	assert_int_equal(slab[n - 1]->carved, 2);
+	while (n)
+		discard_slab(slab[--n]);
+	slab[0] = make_slab(2048);
+	assert_false(slab[0]->fresh);
+	assert_int_equal(slab_take(slab[0], 9, &list), 9);
+	assert_int_equal(slab[0]->carved, 9);
+	assert_int_equal(slab_take(slab[0], 1, &list), 1);
+	assert_int_equal(slab[0]->carved, 10);
+	assert_int_equal(slab_take(slab[0], 32, &list), 22);
+	assert_int_equal(slab_take(slab[0], 1, &list), 0);
+	discard_slab(slab[0]);
+}
+
 static void taking_is_bounded_by_the_wish(void **state)
 {
 	struct slab *slab = make_slab(64);
@@ -323,6 +350,7 @@ int main(void)
 		cmocka_unit_test(every_frame_leads_to_its_slab),
 		cmocka_unit_test(every_class_has_all_its_objects),
 		cmocka_unit_test(carving_goes_page_by_page),
+		cmocka_unit_test(used_memory_is_carved_as_wanted),
 		cmocka_unit_test(taking_is_bounded_by_the_wish),
 		cmocka_unit_test(what_others_free_is_collected),
 		cmocka_unit_test(the_lowest_come_first),

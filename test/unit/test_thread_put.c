@@ -1,0 +1,236 @@
+/*
+ * Frees that meet a full sheaf: straight into their slab, where that costs no more than a bit; by a flush, where the sheaf
+ * has been drawn from or the slab changes its list.
+ */
+#include "heap.h"
+
+#include "core/options.h"
+
+#define SIZE 640
+#define NR 600
+/* Prime to NR: so many apart are of different slabs. */
+#define STRIDE 97
+
+static void *p[NR];
+
+static struct kmem_cache *filled(void)
+{
+	struct kmem_cache *s = kmalloc_cache(SIZE);
+
+	for (unsigned int i = 0; i < NR; i++) {
+		p[i] = kmalloc(SIZE);
+		must(p[i]);
+	}
+	return s;
+}
+
+static void drop(unsigned int i)
+{
+	kfree(p[i]);
+	p[i] = NULL;
+}
+
+static void drop_all(struct kmem_cache *s)
+{
+	for (unsigned int i = 0; i < NR; i++)
+		drop(i);
+	assert_int_equal(objects_in_use(s), 0);
+	kmalloc_trim();
+	assert_int_equal(slabs_of(s), 0);
+}
+
+/* Frees here and there, until the sheaf is full and has overflowed since it was refilled: no slab is full then. */
+static void overflow(struct kmem_cache *s)
+{
+	unsigned int i = 0;
+
+	for (; sheaf_room(s) || own_cpu(s)->swings & SWING_BEGUN; i++)
+		drop(i * STRIDE % NR);
+	must(i < NR / 2);
+}
+
+/* One whose slab is on that list, and has more than so many in use. */
+static unsigned int find(enum slab_list list, uint32_t inuse)
+{
+	for (unsigned int i = 0; i < NR; i++) {
+		const struct slab *slab = p[i] ? virt_to_slab(p[i]) : NULL;
+
+		if (slab && slab->list == list && slab->inuse > inuse)
+			return i;
+	}
+	must(false);
+	return 0;
+}
+
+/* Returns the slab it was of. */
+static struct slab *drop_and_see(struct kmem_cache *s, unsigned int i, bool direct)
+{
+	struct slab *slab = virt_to_slab(p[i]);
+	struct free_object *fo = object_to_free(s, p[i]);
+	const struct free_object *top = own_cpu(s)->freelist;
+	uint32_t inuse = slab->inuse, length = sheaf_length(s);
+
+	own_cpu(s)->idle = 1;
+	drop(i);
+	assert_int_equal(fo->state.mark, FREE_MARK);
+	assert_false(local_lock_is_locked(current_thread, own_cpu(s)));
+	assert_int_equal(own_cpu(s)->stage, STAGE_NONE);
+	assert_int_equal(slab_has_free(slab, fo), direct);
+	if (direct) {
+		assert_int_equal(slab->inuse, inuse - 1);
+		assert_ptr_equal(own_cpu(s)->freelist, top);
+		assert_int_equal(own_cpu(s)->idle, 0);
+	} else {
+		assert_ptr_equal(own_cpu(s)->freelist, fo);
+		assert_true(sheaf_length(s) < length);
+	}
+	return slab;
+}
+
+static void a_full_sheaf_leaves_them_to_their_slab(void **state)
+{
+	struct kmem_cache *s = filled();
+
+	(void)state;
+	overflow(s);
+	for (unsigned int n = 0; n < 3 * s->sheaf; n++)
+		drop_and_see(s, find(LIST_PARTIAL, 1), true);
+	drop_all(s);
+}
+
+static void and_the_current_slab_takes_its_own(void **state)
+{
+	struct kmem_cache *s = filled();
+
+	(void)state;
+	overflow(s);
+	must(own_cpu(s)->slab != &slab_none);
+	assert_ptr_equal(drop_and_see(s, find(LIST_NONE, 1), true), own_cpu(s)->slab);
+	drop_all(s);
+}
+
+static void one_of_a_full_slab_is_flushed(void **state)
+{
+	struct kmem_cache *s = filled();
+	void *more[NR];
+
+	(void)state;
+	for (unsigned int i = 0; i < NR; i++)
+		more[i] = kmalloc(SIZE);
+	overflow(s);
+	drop_and_see(s, find(LIST_PARTIAL, 1), true);
+	for (unsigned int i = 0; i < NR; i++) {
+		drop(0);
+		p[0] = more[i];
+		if (virt_to_slab(p[0])->list == LIST_FULL && !sheaf_room(s))
+			drop_and_see(s, 0, false);
+	}
+	drop_all(s);
+}
+
+/* Takes what the sheaf has of the slab into p, and fills it with others. */
+static void take_from_sheaf(struct kmem_cache *s, const struct slab *slab)
+{
+	uint32_t n = sheaf_length(s), last = NR;
+	void *all[NR];
+
+	for (uint32_t i = 0; i < n; i++)
+		all[i] = kmalloc(SIZE);
+	for (uint32_t i = 0; i < n; i++) {
+		if (virt_to_slab(all[i]) != slab) {
+			kfree(all[i]);
+			continue;
+		}
+		while (p[--last])
+			;
+		p[last] = all[i];
+	}
+	for (uint32_t i = 0; sheaf_room(s); i++) {
+		if (p[i] && virt_to_slab(p[i]) != slab)
+			drop(i);
+	}
+}
+
+/* Then the slab may go. */
+static void the_last_of_a_slab_is_flushed(void **state)
+{
+	struct kmem_cache *s = filled();
+	struct slab *slab;
+	bool last = false;
+
+	(void)state;
+	overflow(s);
+	slab = virt_to_slab(p[find(LIST_PARTIAL, 1)]);
+	take_from_sheaf(s, slab);
+	for (unsigned int i = 0; i < NR; i++) {
+		if (!p[i] || virt_to_slab(p[i]) != slab)
+			continue;
+		last = slab->inuse == 1;
+		drop_and_see(s, i, !last);
+	}
+	assert_true(last);
+	drop_all(s);
+}
+
+static void one_is_flushed_after_a_refill(void **state)
+{
+	struct kmem_cache *s = filled();
+	unsigned int n = 0;
+	void *more[NR];
+
+	(void)state;
+	overflow(s);
+	while (!(own_cpu(s)->swings & SWING_BEGUN))
+		more[n++] = kmalloc(SIZE);
+	while (sheaf_room(s))
+		kfree(more[--n]);
+	drop_and_see(s, find(LIST_PARTIAL, 1), false);
+	while (n)
+		kfree(more[--n]);
+	drop_all(s);
+}
+
+static void *drop_by_another(void *arg)
+{
+	struct kmem_cache *s = kmalloc_cache(SIZE);
+	static void *own[NR];
+
+	for (unsigned int i = 0; i < NR; i++)
+		own[i] = kmalloc(SIZE);
+	for (unsigned int i = 0; i < NR; i++) {
+		kfree(own[i]);
+		if (arg && !sheaf_room(s) && !(own_cpu(s)->swings & SWING_BEGUN)) {
+			drop_and_see(s, *(unsigned int *)arg, false);
+			arg = NULL;
+		}
+	}
+	must(!arg);
+	return NULL;
+}
+
+static void one_of_another_threads_slab_is_flushed(void **state)
+{
+	struct kmem_cache *s = filled();
+	unsigned int i;
+
+	(void)state;
+	overflow(s);
+	i = find(LIST_PARTIAL, 1);
+	run_thread(drop_by_another, &i);
+	drop_all(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_full_sheaf_leaves_them_to_their_slab),
+		cmocka_unit_test(and_the_current_slab_takes_its_own),
+		cmocka_unit_test(one_of_a_full_slab_is_flushed),
+		cmocka_unit_test(the_last_of_a_slab_is_flushed),
+		cmocka_unit_test(one_is_flushed_after_a_refill),
+		cmocka_unit_test(one_of_another_threads_slab_is_flushed),
+	};
+
+	options.purge_delay_ms = 3600000;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
