@@ -136,7 +136,7 @@ void *kmalloc_aligned(size_t size, size_t align)
 	}
 	size = round_up(size ? size : 1, align);
 	p = kmalloc_fast(size);
-	return likely(p) ? p : class_alloc(size_class(size), align);
+	return p ? p : class_alloc(size_class(size), align);
 }
 
 /* Longer ones are worth a call of memset(). */

@@ -65,6 +65,19 @@ static inline void *kmalloc(size_t size)
 	return likely(p) ? p : kmalloc_slow(size);
 }
 
+/*
+ * The fast path of a multiple of the alignment, whose class is aligned by that, or which is a run. NULL where it takes
+ * more, and where `align` is no power of two.
+ */
+static inline void *kmalloc_fast_aligned(size_t size, size_t align)
+{
+	if (unlikely((size | align) & (align - 1)))
+		return NULL;
+	if (likely(size - 1 < KMALLOC_MAX_SIZE))
+		return kmalloc_fast(size);
+	return size && align <= FRAME_SIZE ? kmalloc_fast_run(size) : NULL;
+}
+
 /* Frees an object of any cache without a constructor, or a large one. Whose slab it is doesn't matter. */
 static inline void kfree(void *p)
 {

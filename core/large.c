@@ -149,6 +149,8 @@ static noinline void *large_alloc_slow(struct node *node, size_t size, size_t al
 
 	if (size >= LARGE_MAX || align >= LARGE_MAX)
 		return NULL;
+	/* Without a record nothing that is freed would be known again. */
+	thread_current();
 	if (fits_run(size, align))
 		base = run_alloc(node, size, align, zeroed);
 	if (base && !*zeroed)

@@ -5,7 +5,7 @@
 
 #include "core/kmalloc.h"
 
-EXPORT void *memalign(size_t align, size_t size)
+static noinline void *memalign_slow(size_t align, size_t size)
 {
 	if (!is_power_of_two(align)) {
 		errno = EINVAL;
@@ -14,9 +14,18 @@ EXPORT void *memalign(size_t align, size_t size)
 	return or_enomem(kmalloc_aligned(size, align));
 }
 
+EXPORT void *memalign(size_t align, size_t size)
+{
+	void *p = kmalloc_fast_aligned(size, align);
+
+	return likely(p) ? p : memalign_slow(align, size);
+}
+
 EXPORT void *aligned_alloc(size_t align, size_t size)
 {
-	return memalign(align, size);
+	void *p = kmalloc_fast_aligned(size, align);
+
+	return likely(p) ? p : memalign_slow(align, size);
 }
 
 EXPORT int posix_memalign(void **out, size_t align, size_t size)
@@ -25,8 +34,10 @@ EXPORT int posix_memalign(void **out, size_t align, size_t size)
 
 	if (!is_power_of_two(align) || align % sizeof(void *))
 		return EINVAL;
-	p = kmalloc_aligned(size, align);
-	if (!p)
+	p = kmalloc_fast_aligned(size, align);
+	if (unlikely(!p))
+		p = kmalloc_aligned(size, align);
+	if (unlikely(!p))
 		return ENOMEM;
 	*out = p;
 	return 0;

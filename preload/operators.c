@@ -61,8 +61,13 @@ static bool replaced;
 /* NULL for an alignment that is none, too: as libstdc++ has it, that is out of memory at once. */
 static inline void *allocate(size_t size, size_t align)
 {
+	void *p;
+
 	if (align <= MIN_ALIGN)
 		return kmalloc(size);
+	p = kmalloc_fast_aligned(size, align);
+	if (likely(p))
+		return p;
 	return is_power_of_two(align) ? kmalloc_aligned(size, align) : NULL;
 }
 

@@ -140,7 +140,6 @@ static void what_was_freed_last_is_had_first(void **state)
 	char *p[3], *low = kmalloc(400 * KIB);
 
 	(void)state;
-	kfree(kmalloc(1));
 	for (unsigned int i = 0; i < 3; i++)
 		assert_non_null(p[i] = kmalloc(300 * KIB));
 	kfree(low);
@@ -157,6 +156,28 @@ static void what_was_freed_last_is_had_first(void **state)
 	frame_free(low, 1);
 	kfree(p[1]);
 	kfree(p[2]);
+	assert_nothing_large();
+}
+
+static void *use_large_alone(void *arg)
+{
+	char *p[3];
+
+	for (unsigned int i = 0; i < 3; i++)
+		must((p[i] = kmalloc(300 * KIB)));
+	for (unsigned int i = 0; i < 3; i++)
+		kfree(p[i]);
+	for (unsigned int i = 3; i-- > 0;)
+		must(kmalloc(300 * KIB) == p[i]);
+	for (unsigned int i = 0; i < 3; i++)
+		kfree(p[i]);
+	return arg;
+}
+
+static void so_it_is_in_a_thread_that_has_nothing_else(void **state)
+{
+	(void)state;
+	run_thread(use_large_alone, NULL);
 	assert_nothing_large();
 }
 
@@ -270,6 +291,7 @@ int main(void)
 		cmocka_unit_test(cleared_memory_is_zero_however_it_was_used),
 		cmocka_unit_test(clearing_touches_little_of_what_was_untouched),
 		cmocka_unit_test(what_was_freed_last_is_had_first),
+		cmocka_unit_test(so_it_is_in_a_thread_that_has_nothing_else),
 		cmocka_unit_test(an_object_is_found_from_within),
 		cmocka_unit_test(the_end_of_a_frame_is_no_object),
 		cmocka_unit_test(threads_churn),
