@@ -1,5 +1,5 @@
 /*
- * Slabs: making, carving, collecting, and the transitions of the shared word. Layer: slab. See slab.h,
+ * Slabs: making, collecting, and the transitions of the shared word. Layer: slab. See slab.h,
  * and types.h for the states.
  */
 #include "slab.h"
@@ -176,53 +176,6 @@ void discard_slab(struct slab *slab)
 	free_slab_frames(slab->base, slab->nr_frames, slab->reserved);
 }
 
-/* Objects [from, to) become free; what the maps' words held beyond is of another time. */
-static void __set_carved_free(struct slab *slab, uint32_t from, uint32_t to)
-{
-	for (uint32_t i = from; i < to; i = (i / 64 + 1) * 64) {
-		uint32_t end = to / 64 == i / 64 ? to % 64 : 64;
-		uint64_t below = end < 64 ? (UINT64_C(1) << end) - 1 : ~UINT64_C(0);
-		uint64_t before = (UINT64_C(1) << i % 64) - 1;
-		uint64_t *word = slab_free_word(slab, i / 64);
-
-		*word = (*word & before) | (below & ~before);
-	}
-}
-
-/*
- * Makes more objects where not all exist yet; there is no other free one. Of fresh memory up to the end of a page: the
- * next one stays untouched until it is needed. Of memory that has been used as many as are wanted, if that is more.
- */
-static void __slab_carve(struct slab *slab, uint32_t want)
-{
-	const struct kmem_cache *s = slab->cache;
-	uint32_t left = slab->objects - slab->carved, n;
-	char *object = (char *)slab->base + (size_t)slab->carved * s->size;
-	size_t room = CARVE_SIZE - ((uintptr_t)object & (CARVE_SIZE - 1));
-
-	if (!left)
-		return;
-	n = (uint32_t)(room / s->size);
-	if (n == 0)
-		n = 1;
-	if (!slab->fresh && n < want)
-		n = want;
-	if (n > left)
-		n = left;
-	for (uint32_t i = 0; i < n; i++, object += s->size) {
-		if (s->ctor)
-			s->ctor(object);
-		object_to_free(s, object)->state.word = 0;
-		object_to_free(s, object)->state.mark = FREE_MARK;
-	}
-	__set_carved_free(slab, slab->carved, slab->carved + n);
-	slab->first = (uint16_t)(slab->carved / 64);
-	barrier();
-	/* Others read it, for their frees and for figures. */
-	__atomic_store_n(&slab->carved, slab->carved + n, __ATOMIC_RELAXED);
-	__atomic_store_n(&slab->limit, slab->carved * s->residue, __ATOMIC_RELAXED);
-}
-
 /*
  * One word. In this order, so that an object is free by one of the maps at least; in both is he only until
  * the owner hands out the next.
@@ -276,71 +229,6 @@ uint32_t __slab_collect(struct slab *slab)
 	n = __collect_planes(slab, planes);
 	__count_collection(slab);
 	slab->inuse -= n;
-	return n;
-}
-
-/*
- * The `n` lowest of the map; *w: the word of the last; returns what is left of that one. What it needs of the slab and
- * the cache it reads once: the compiler can't know that the objects it writes to are neither.
- */
-static uint64_t __link_lowest(const struct slab *slab, uint32_t n, uint32_t *w,
-			      struct free_object *bottom, struct free_object **link)
-{
-	const struct kmem_cache *s = slab->cache;
-	size_t size = s->size;
-	char *base = (char *)slab->base + s->offset, *at;
-	union free_state state = {.room = bottom->state.room - n, .mark = FREE_MARK};
-	union free_state end = {.room = bottom->state.room, .mark = FREE_MARK};
-	uint32_t word = *w;
-	uint64_t bits;
-
-	for (;; word++) {
-		bits = *slab_free_word(slab, word);
-		for (at = base + word * 64 * size; bits; bits &= bits - 1) {
-			struct free_object *fo =
-				(struct free_object *)(at + (size_t)__builtin_ctzll(bits) * size);
-
-			if (state.word == end.word)
-				goto out;
-			fo->state = state;
-			state.word++;
-			*link = fo;
-			link = &fo->next;
-		}
-		if (state.word == end.word)
-			break;
-	}
-out:
-	*link = bottom;
-	*w = word;
-	return bits;
-}
-
-uint32_t __slab_take(struct slab *slab, uint32_t want, struct free_object *bottom,
-		     struct free_object **list)
-{
-	struct free_object *first;
-	uint32_t n, w;
-	uint64_t left;
-
-	assert(want <= bottom->state.room);
-	if (slab->inuse == slab->carved && !__slab_collect(slab))
-		__slab_carve(slab, want);
-	n = slab->carved - slab->inuse;
-	if (!n)
-		return 0;
-	if (n > want)
-		n = want;
-	w = slab->first;
-	left = __link_lowest(slab, n, &w, bottom, &first);
-	/* In this order: where it ends in between, *list has what the map may still have. */
-	*list = first;
-	barrier();
-	for (uint32_t i = slab->first; i < w; i++)
-		*slab_free_word(slab, i) = 0;
-	*slab_free_word(slab, w) = left;
-	slab->first = (uint16_t)w;
-	slab->inuse += n;
 	return n;
 }
 
