@@ -346,7 +346,7 @@ class Turns(unittest.TestCase):
         rows = [nested("outside"), nested("malloc")]
         with mock.patch.object(measure, "measure_once", lambda *_: [Figure(1.0, 0.5), Figure(2.0, 0.0)]), \
                 mock.patch.object(measure, "show_progress"):
-            measure.measure(Path("x"), rows, [Allocator("uslub", Path("x"), "")],
+            measure.measure(Path("x"), rows, [Allocator("uslub", Path(__file__), "")],
                             measure.Effort(3, 1, 0.1))
         self.assertEqual([r.times["uslub"] for r in rows], [[1.0] * 3, [2.0] * 3])
         self.assertEqual(rows[0].faults["uslub"], [0.5] * 3)
@@ -355,11 +355,28 @@ class Turns(unittest.TestCase):
         rows = [nested("outside"), nested("malloc")]
         with mock.patch.object(measure, "measure_once", lambda _b, own, *_: [Figure(1.0, 0.0)] * len(own)), \
                 mock.patch.object(measure, "show_progress"):
-            measure.measure(Path("x"), rows, [Allocator("uslub", Path("x"), ""),
-                                              Allocator("masked", Path("x"), "")],
+            measure.measure(Path("x"), rows, [Allocator("uslub", Path(__file__), ""),
+                                              Allocator("masked", Path(__file__), "")],
                             measure.Effort(3, 1, 0.1))
         self.assertIn("masked", rows[0].times)
         self.assertNotIn("masked", rows[1].times)
+
+    def test_each_round_has_copies_of_the_libraries(self):
+        seen = []
+
+        def note(_binary, _rows, allocator, _effort):
+            self.assertEqual(allocator.library.read_bytes(), Path(__file__).read_bytes())
+            self.assertTrue(allocator.provides(str(allocator.library)))
+            self.assertTrue(allocator.library.parent.stat().st_mode & 0o005 == 0o005)
+            seen.append(allocator.library)
+            return [Figure(1.0, 0.0)]
+
+        with mock.patch.object(measure, "measure_once", note), \
+                mock.patch.object(measure, "show_progress"):
+            measure.measure(Path("x"), [Row("r")], [Allocator("a", Path(__file__), "")],
+                            measure.Effort(3, 1, 0.1))
+        self.assertEqual(len(set(seen)), 3)
+        self.assertFalse(any(path.exists() for path in seen))
 
     def test_everyone_is_measured_in_every_round_and_begins_once(self):
         names = [Allocator(name, None, "") for name in ("a", "b", "c")]

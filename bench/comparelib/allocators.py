@@ -7,7 +7,10 @@ import platform
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
 
@@ -83,6 +86,13 @@ class Allocator:
             env["LD_PRELOAD"] = str(self.library)
         return env
 
+    def copied(self, folder: Path) -> "Allocator":
+        if self.library is None:
+            return self
+        copy = folder / f"{self.name}-{self.library.name}"
+        shutil.copyfile(self.library, copy)
+        return replace(self, library=own_library(copy))
+
     def provides(self, file: str) -> bool:
         """Whether a malloc from @file is this one: of a preload that fails, ld.so only warns."""
         if self.library is None:
@@ -131,6 +141,16 @@ def own_library(path: Path) -> Path:
     if re.search(r"[\s:]", str(resolved)):
         raise BenchError(f"{resolved}: LD_PRELOAD takes no path with a space or a colon in it")
     return resolved
+
+
+@contextmanager
+def copies(allocators: list[Allocator]) -> Iterator[list[Allocator]]:
+    """Each library at a new place in the machine's memory. Where a file's pages lie can double the time of a row,
+    and there they stay for as long as they are used: only among several places a ratio says something."""
+    with tempfile.TemporaryDirectory(prefix="compare-") as folder:
+        # Some programs run as a user of their own.
+        os.chmod(folder, 0o755)
+        yield [allocator.copied(Path(folder)) for allocator in allocators]
 
 
 def digest(library: Path) -> str:

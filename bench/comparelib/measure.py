@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from comparelib.allocators import Allocator, BenchError
+from comparelib.allocators import Allocator, BenchError, copies
 from comparelib.runs import execute
 
 # Far more than any row takes: a hang is to be reported, not waited for.
@@ -177,21 +177,29 @@ def rotated(items: list, by: int) -> list:
     return items[by:] + items[:by]
 
 
+def measure_group(
+    binary: Path, group: list[Row], allocators: list[Allocator], effort: Effort
+) -> None:
+    for allocator in allocators:
+        own = [row for row in group if row.is_for(allocator)]
+        figures = measure_once(binary, own, allocator, effort)
+        for row, figure in zip(own, figures):
+            row.times.setdefault(allocator.name, []).append(figure.time)
+            row.faults.setdefault(allocator.name, []).append(figure.faults)
+
+
 def measure(binary: Path, rows: list[Row], allocators: list[Allocator], effort: Effort) -> None:
     """Fills in the rows. The allocators take turns at each row, so that slow drifts of the machine
-    meet all of them; who begins changes with the row and the round."""
+    meet all of them; who begins changes with the row and the round, and so does where each lies."""
     begin = time.monotonic()
     groups = by_process(rows)
     total = effort.rounds * len(groups)
     for turn in range(effort.rounds):
-        for index, group in enumerate(groups):
-            show_progress(turn * len(groups) + index, total, begin)
-            for allocator in rotated(contenders(group, allocators), turn + index):
-                own = [row for row in group if row.is_for(allocator)]
-                figures = measure_once(binary, own, allocator, effort)
-                for row, figure in zip(own, figures):
-                    row.times.setdefault(allocator.name, []).append(figure.time)
-                    row.faults.setdefault(allocator.name, []).append(figure.faults)
+        with copies(allocators) as fresh:
+            for index, group in enumerate(groups):
+                show_progress(turn * len(groups) + index, total, begin)
+                measure_group(binary, group, rotated(contenders(group, fresh), turn + index),
+                              effort)
     show_progress(total, total, begin)
 
 

@@ -13,7 +13,7 @@ from typing import Optional
 from comparelib import (
     allocators, common, machine, programs_figures, programs_report, programs_run,
 )
-from comparelib.allocators import Allocator, BenchError
+from comparelib.allocators import Allocator, BenchError, copies
 from comparelib.measure import rotated, show_progress
 from comparelib.programs_box import Program, load_all
 from comparelib.programs_figures import Result, Verdict
@@ -88,19 +88,20 @@ class Comparison:
                              f"its first run, under {self.everyone[0].name}")
 
     def measure(self, programs: list[Program], rounds: int) -> None:
-        """Who begins changes with the program and the round."""
+        """Who begins changes with the program and the round, and where each lies with the round."""
         begin = time.monotonic()
         total = rounds * len(programs)
         for turn in range(rounds):
-            for index, program in enumerate(programs):
-                show_progress(turn * len(programs) + index, total, begin)
-                with common.alone(self.lock):
-                    self.take_turn(program, turn + index)
+            with copies(self.everyone) as fresh:
+                for index, program in enumerate(programs):
+                    show_progress(turn * len(programs) + index, total, begin)
+                    with common.alone(self.lock):
+                        self.take_turn(program, rotated(fresh, turn + index))
         show_progress(total, total, begin)
 
-    def take_turn(self, program: Program, first: int) -> None:
+    def take_turn(self, program: Program, allocators: list[Allocator]) -> None:
         result = self.results.setdefault(program.name, Result(program.name))
-        for allocator in rotated(self.everyone, first):
+        for allocator in allocators:
             taken, found = programs_run.run_once(self.space, program, allocator)
             self.compare_result(program, allocator, found)
             result.add(allocator.name, taken)
