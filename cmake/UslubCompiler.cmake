@@ -45,6 +45,8 @@ add_link_options(${instrument})
 # What an implementation of malloc needs from its compiler.
 add_library(uslub_codegen INTERFACE)
 target_compile_options(uslub_codegen INTERFACE
+	# preload/uslub.ld puts some of them together.
+	-ffunction-sections
 	-fvisibility=hidden
 	-ftls-model=initial-exec
 	# The compiler knows what malloc does; in here that knowledge is wrong.

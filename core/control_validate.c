@@ -6,6 +6,7 @@
  * slab may be gone by now.
  */
 #include "control_attr.h"
+#include "bits.h"
 #include "control_snapshot.h"
 #include "map.h"
 #include "slab.h"
@@ -34,7 +35,7 @@ racy_reader static bool word_is_right(const struct check *c, const struct slab *
 	uint64_t freed = atomic_load_explicit(slab_remote_word(slab, w), memory_order_relaxed);
 	uint64_t free = load_folded(*slab_free_word(slab, w));
 
-	*nr_free += (uint32_t)__builtin_popcountll(free);
+	*nr_free += count_bits(free);
 	if (free & freed)
 		return false;
 	for (free |= freed; free; free &= free - 1) {

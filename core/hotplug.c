@@ -2,6 +2,7 @@
  * Nodes going online and offline. Layer: hotplug; see hotplug.h.
  */
 #include "hotplug.h"
+#include "bits.h"
 #include "frame.h"
 #include "kmem_cache.h"
 #include "options.h"
@@ -186,7 +187,7 @@ static bool are_several_allowed(void)
 	if (!os_allowed_nodes(&nodes))
 		return false;
 	for (uint32_t w = 0; w < OS_NODE_WORDS; w++)
-		n += (uint32_t)__builtin_popcountll(nodes.bits[w]);
+		n += count_bits(nodes.bits[w]);
 	return n > 1;
 }
 

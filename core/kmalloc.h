@@ -94,7 +94,7 @@ static inline void kfree(void *p)
 	}
 	local_lock(c);
 	if (unlikely(!__sheaf_push(c, fo))) {
-		slab_free_full(t, c, slab, fo);
+		slab_free_full(t, slab, fo);
 		return;
 	}
 	local_unlock(t, c);

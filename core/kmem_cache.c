@@ -270,10 +270,10 @@ static noinline void free_by_flush(struct thread *t, struct kmem_cache_cpu *c, s
 /* Between two of them that look at the clock. */
 #define PUTS_UNPOLLED 32U
 
-void slab_free_full(struct thread *t, struct kmem_cache_cpu *c, struct slab *slab,
-		    struct free_object *fo)
+void slab_free_full(struct thread *t, struct slab *slab, struct free_object *fo)
 {
 	struct kmem_cache *s = slab->cache;
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 
 	if (unlikely(!__put_direct(t, c, slab, fo))) {
 		free_by_flush(t, c, slab, fo);

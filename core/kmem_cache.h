@@ -27,8 +27,7 @@ void slab_free(struct slab *slab, void *p);
 /* The same as from another thread: without this one's sheaf. */
 void slab_free_shared(struct slab *slab, void *p);
 /* The fast path of free() has found the sheaf full; the local_lock is held. */
-void slab_free_full(struct thread *t, struct kmem_cache_cpu *c, struct slab *slab,
-		    struct free_object *fo);
+void slab_free_full(struct thread *t, struct slab *slab, struct free_object *fo);
 
 /* What a create asks for, in the words of uslub.h; checked by the caller of cache_create(). */
 struct cache_args {

@@ -2,6 +2,7 @@
  * The words for where memory is to come from. Layer: os; see numa_policy.h. Called by options and the control files.
  */
 #include "numa_policy.h"
+#include "bits.h"
 
 static const struct policy_word {
 	const char *word;
@@ -30,7 +31,7 @@ static uint32_t count(const struct id_set *set)
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < MAX_NODES / 64; i++)
-		n += (uint32_t)__builtin_popcountll(set->bits[i]);
+		n += count_bits(set->bits[i]);
 	return n;
 }
 

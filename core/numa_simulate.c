@@ -9,6 +9,7 @@
  *   sizes     one for all nodes, or one for each, 512M or 1G; 0 or nothing: unlimited    unlimited
  */
 #include "numa_topology.h"
+#include "bits.h"
 
 /* So many numbers of two digits at most are in a text of 255. */
 #define MAX_DISTANCES 128U
@@ -114,7 +115,7 @@ static void deal_cpus(struct numa_topology *t, uint32_t nodes, const struct numa
 			all.bits[i] |= machine->cpus[m].bits[i];
 	}
 	for (uint32_t i = 0; i < MAX_IDS / 64; i++)
-		n += (uint32_t)__builtin_popcountll(all.bits[i]);
+		n += count_bits(all.bits[i]);
 	for (uint32_t cpu = id_set_next(&all, 0); cpu < MAX_IDS; cpu = id_set_next(&all, cpu + 1)) {
 		uint32_t node = n >= nodes ? k * nodes / n : k;
 

@@ -3,6 +3,7 @@
  * and types.h for the states.
  */
 #include "slab.h"
+#include "bits.h"
 #include "counters.h"
 #include "frame.h"
 #include "reserve.h"
@@ -193,7 +194,7 @@ static uint32_t __collect_word(struct slab *slab, uint32_t w)
 		slab->first = (uint16_t)w;
 	barrier();
 	atomic_fetch_and_explicit(remote, ~found, memory_order_acq_rel);
-	return (uint32_t)__builtin_popcountll(found);
+	return count_bits(found);
 }
 
 static uint32_t __collect_planes(struct slab *slab, uint32_t planes)
@@ -241,7 +242,7 @@ static uint32_t __count_free(struct slab *slab)
 		uint64_t *word = slab_free_word(slab, w);
 
 		*word &= carved_mask(slab, w);
-		n += (uint32_t)__builtin_popcountll(*word);
+		n += count_bits(*word);
 	}
 	return n;
 }
@@ -284,7 +285,7 @@ racy_reader static bool is_empty(const struct slab *slab, uint32_t word)
 
 void slab_set_remote(struct slab *slab, const struct free_group *group)
 {
-	cache_count(slab->cache, FREE_REMOTE, (uint32_t)__builtin_popcountll(group->mask));
+	cache_count(slab->cache, FREE_REMOTE, count_bits(group->mask));
 	atomic_fetch_or_explicit(slab_remote_word(slab, group->word), group->mask,
 				 memory_order_seq_cst);
 }

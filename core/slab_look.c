@@ -3,6 +3,7 @@
  * is suspected, and for figures.
  */
 #include "slab.h"
+#include "bits.h"
 
 racy_reader bool may_be_free_object(const struct kmem_cache *s, const struct free_object *fo)
 {
@@ -45,7 +46,7 @@ racy_reader uint32_t slab_count_remote(const struct slab *slab)
 	uint32_t words = slab_words(slab), n = 0;
 
 	for (uint32_t w = 0; w < words; w++)
-		n += (uint32_t)__builtin_popcountll(
+		n += count_bits(
 			atomic_load_explicit(slab_remote_word(slab, w), memory_order_relaxed));
 	return n;
 }

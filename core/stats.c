@@ -3,6 +3,7 @@
  */
 #include "stats.h"
 #include "bitmap.h"
+#include "bits.h"
 #include "caches.h"
 #include "frame.h"
 #include "large.h"
@@ -112,9 +113,9 @@ static void add_section(struct heap_stats *heap, struct cache_stats *caches, str
 		uint64_t used = atomic_load_explicit(&sec->used[w], memory_order_relaxed);
 		uint64_t dirty = atomic_load_explicit(&sec->dirty[w], memory_order_relaxed);
 		uint64_t ours = atomic_load_explicit(&sec->reserved[w], memory_order_relaxed);
-		uint64_t idle = (uint64_t)__builtin_popcountll(dirty & ~used);
+		uint64_t idle = count_bits(dirty & ~used);
 
-		heap->reserved += (uint64_t)__builtin_popcountll(ours) * FRAME_SIZE;
+		heap->reserved += count_bits(ours) * FRAME_SIZE;
 		heap->free_frames += idle;
 		heap->nr_free_slots += idle;
 	}
