@@ -225,20 +225,27 @@ static void run_free_full(struct kmem_cache_cpu *c, struct thread *t, struct fre
 }
 
 /*
- * The sheaf is full, and hasn't been drawn from since it overflowed last: the program frees more than it allocates. To
- * put half of it away for this one costs more than to put this one away, where its slab is the thread's own and stays
- * on the list that it is on. False: it is not.
+ * The sheaf is full, and wasn't refilled since it overflowed last: the program frees more than it allocates. To put
+ * half of it away for this one costs more than to put this one away, where its slab is the thread's own and stays on
+ * the list that it is on. False: it is not.
+ *
+ * So many in a row, and it is turned by a flush: what lies in it keeps slabs from going back that are else empty.
  */
+#define PUTS_UNTURNED 2048U
+
 static bool __put_direct(struct thread *t, struct kmem_cache_cpu *c, struct slab *slab,
 			 struct free_object *fo)
 {
 	if (c->swings & SWING_BEGUN || c->stage != STAGE_NONE || !slab_is_of(slab, t) ||
 	    slab->list == LIST_FULL || slab->inuse == 1)
 		return false;
+	/* In place of the print, which is none then: the cache is in use, though its sheaf stays as it is. */
+	if (unlikely(++c->idle > PUTS_UNTURNED)) {
+		c->idle = 0;
+		return false;
+	}
 	fo->state.mark = FREE_MARK;
 	c->stage = STAGE_MINE;
-	/* The cache is in use, though its sheaf stays as it is. */
-	c->idle = 0;
 	barrier();
 	__slab_put(slab, fo);
 	c->stage = STAGE_NONE;
@@ -275,8 +282,15 @@ void slab_free_full(struct thread *t, struct slab *slab, struct free_object *fo)
 	struct kmem_cache *s = slab->cache;
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 
+	/*
+	 * Anew: the caller may have jumped here and given up its frame, and what stood at the stack pointer that it noted is
+	 * written over. This frame stays until the lock is free.
+	 */
+	local_lock(c);
 	if (unlikely(!__put_direct(t, c, slab, fo))) {
 		free_by_flush(t, c, slab, fo);
+		/* Or that would be a jump, too. */
+		__asm__ volatile("");
 		return;
 	}
 	local_unlock(t, c);

@@ -16,7 +16,8 @@
 
 /*
  * What tells that the sheaf has moved, by the pointer alone; a chance in 2^32 that it doesn't costs a refill.
- * 0: it is empty, as it always is when a cache in use comes by.
+ * 0: it is empty, as it always is when a cache in use comes by. kmem_cache_cpu->idle is no print while frees
+ * leave the sheaf as it is: they count there.
  */
 static uint32_t sheaf_print(const struct kmem_cache_cpu *c, const struct kmem_cache *s)
 {

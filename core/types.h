@@ -264,7 +264,8 @@ struct kmem_cache_cpu {
 	uint8_t stage;	   /* under local_lock; enum cpu_stage */
 	uint8_t grade;	   /* under local_lock; of the sheaf, see "The sheaf" */
 	uint8_t swings; /* under local_lock, but for resets; see "The sheaf"; SWING_BEGUN: was refilled */
-	uint32_t idle; /* owner; of the sheaf as it was at the last look: thread_idle.c */
+	uint32_t
+		idle; /* owner; of the sheaf as it was at the last look: thread_idle.c; or counts direct puts */
 };
 
 /* The slow path's part. All under the local_lock; the lists are circular and go through slab->next. */

@@ -3,8 +3,8 @@
 
 A nested call notes a print of that word, which is a return address or whatever the frame keeps there, and
 takes a holder for gone where it differs later (core/local_lock.h, rule 3). So from each store of the stack
-pointer on, to the store that drops the lock or a jump out of the function, nothing may write to (%rsp), push
-or call.
+pointer on, to the store that drops the lock, nothing may write to (%rsp) or push; a call writes below. And only to
+a function that notes its own stack pointer first may it jump, for that jump may have given up the frame.
 """
 
 import re
@@ -13,7 +13,9 @@ import sys
 from exports import output_of
 
 TAKE = re.compile(r"^movq?\s+%rsp,\s*(\S*\(%r\w+(?:,%r\w+)?(?:,\d)?\))$")
-WRITE = re.compile(r"^(push|call|enter)|^[a-z]+\s+.*,\s*\(%rsp\)$|^(pop|inc|dec|not|neg|set\w+)[a-z]*\s+\(%rsp\)")
+NOTES_ANEW = {"slab_free_full"}
+LEAVE = re.compile(r"^(?:bnd )?jmp\s+[0-9a-fx]+ <([^+>]+)>")
+WRITE = re.compile(r"^(push|enter)|^[a-z]+\s+.*,\s*\(%rsp\)$|^(pop|inc|dec|not|neg|set\w+)[a-z]*\s+\(%rsp\)")
 END = re.compile(r"^(repz |bnd )?ret|^(bnd )?jmp\s")
 MOST = 40
 
@@ -37,12 +39,26 @@ def functions(text):
 
 
 def window(code, start, place):
-    """The instructions from behind the take to the drop, or to where the function is left."""
+    """The instructions from behind the take to the drop, or to where the function is left, by that one, too."""
     drop = re.compile(r"^movq?\s+%r\w+,\s*" + re.escape(place) + "$")
     for text in code[start + 1:start + MOST]:
-        if drop.match(text) or END.match(text):
+        if drop.match(text):
             return
         yield text
+        if END.match(text):
+            return
+
+
+def is_bad(text):
+    leave = LEAVE.match(text)
+    return bool(WRITE.match(text) or (leave and leave.group(1) not in NOTES_ANEW))
+
+
+def notes_anew(code):
+    """Before it does anything, and its frame stays for what it calls with the lock held."""
+    early = any(TAKE.match(text) for text in code[:16])
+    jumps = {leave.group(1).split(".")[0] for leave in map(LEAVE.match, code) if leave}
+    return early and "free_by_flush" not in jumps
 
 
 def main():
@@ -50,13 +66,16 @@ def main():
         sys.exit("usage: lock_window.py OBJDUMP LIBRARY")
     windows, bad = 0, 0
     for name, code in functions(output_of(sys.argv[1], "-d", "--no-show-raw-insn", sys.argv[2])):
+        if name in NOTES_ANEW and not notes_anew(code):
+            print(f"{name} goes on with its caller's stack pointer, or gives up its own")
+            bad += 1
         for i, text in enumerate(code):
             take = TAKE.match(text)
             if not take or re.search(r"%r[sb]p", take.group(1)):
                 continue
             windows += 1
             for inner in window(code, i, take.group(1)):
-                if WRITE.match(inner):
+                if is_bad(inner):
                     print(f"{name}: {inner}")
                     bad += 1
     print(f"{windows} places take the lock, {bad} instructions between write to the stack's end")

@@ -79,7 +79,7 @@ static struct slab *drop_and_see(struct kmem_cache *s, unsigned int i, bool dire
 	if (direct) {
 		assert_int_equal(slab->inuse, inuse - 1);
 		assert_ptr_equal(own_cpu(s)->freelist, top);
-		assert_int_equal(own_cpu(s)->idle, 0);
+		assert_int_equal(own_cpu(s)->idle, 2);
 	} else {
 		assert_ptr_equal(own_cpu(s)->freelist, fo);
 		assert_true(sheaf_length(s) < length);
@@ -190,6 +190,31 @@ static void one_is_flushed_after_a_refill(void **state)
 	drop_all(s);
 }
 
+/* One of each slab, then here and there, then all in order: no slab stays for what the sheaf had first. */
+static void no_slab_stays_for_the_oldest(void **state)
+{
+	enum { COUNT = 16384 };
+	static void *all[COUNT];
+	struct kmem_cache *s = kmalloc_cache(64);
+
+	(void)state;
+	for (unsigned int i = 0; i < COUNT; i++)
+		all[i] = kmalloc(64);
+	for (unsigned int i = 0; i < COUNT; i += 512) {
+		kfree(all[i]);
+		all[i] = NULL;
+	}
+	for (unsigned int i = 1; i < COUNT; i += 101) {
+		kfree(all[i * 5003 % COUNT]);
+		all[i * 5003 % COUNT] = NULL;
+	}
+	for (unsigned int i = 0; i < COUNT; i++)
+		kfree(all[i]);
+	assert_true(slabs_of(s) <= 4);
+	kmalloc_trim();
+	assert_int_equal(slabs_of(s), 0);
+}
+
 static void *drop_by_another(void *arg)
 {
 	struct kmem_cache *s = kmalloc_cache(SIZE);
@@ -228,6 +253,7 @@ int main(void)
 		cmocka_unit_test(one_of_a_full_slab_is_flushed),
 		cmocka_unit_test(the_last_of_a_slab_is_flushed),
 		cmocka_unit_test(one_is_flushed_after_a_refill),
+		cmocka_unit_test(no_slab_stays_for_the_oldest),
 		cmocka_unit_test(one_of_another_threads_slab_is_flushed),
 	};
 
