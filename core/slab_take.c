@@ -115,7 +115,7 @@ static inline uint64_t link_word(struct linking *l, char *base, size_t size, uin
 	n = 64 - (uint32_t)__builtin_clzll(bits) - skip;
 	n = n < l->left ? n : l->left;
 	link_row(l, base + skip * size, size, n);
-	return bits & ~(~UINT64_C(0) >> (64 - n) << skip);
+	return bits & ~(((UINT64_C(2) << ((n - 1) & 63)) - 1) << skip);
 }
 
 /* The `n` lowest of the map; *w: the word of the last; returns what is left of that one. */
@@ -134,7 +134,7 @@ static uint64_t __link_lowest(const struct slab *slab, uint32_t n, uint32_t *w,
 		uint64_t bits = *slab_free_word(slab, *w);
 
 		if (bits)
-			bits = link_word(&l, base + *w * 64 * size, size, bits);
+			bits = link_word(&l, base + *w * (size_t)64 * size, size, bits);
 		if (!l.left) {
 			*l.link = bottom;
 			return bits;
