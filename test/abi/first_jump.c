@@ -4,6 +4,8 @@
  */
 #include "proc.h"
 
+#include "../trap_flag.h"
+
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -14,28 +16,6 @@ static sigjmp_buf out;
 static volatile unsigned long steps, leave_at;
 static bool was_left;
 static void *first, *objects[NR];
-
-#if defined(__x86_64__)
-#define CAN_STEP true
-static inline __attribute__((always_inline)) void step_on(void)
-{
-	__asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq" : : : "memory", "cc");
-}
-
-static inline __attribute__((always_inline)) void step_off(void)
-{
-	__asm__ volatile("pushfq; andq $~0x100, (%%rsp); popfq" : : : "memory", "cc");
-}
-#else
-#define CAN_STEP false
-static void step_on(void)
-{
-}
-
-static void step_off(void)
-{
-}
-#endif
 
 static void on_trap(int signal)
 {

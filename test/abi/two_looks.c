@@ -6,6 +6,8 @@
  */
 #include "proc.h"
 
+#include "../trap_flag.h"
+
 #include <dlfcn.h>
 #include <signal.h>
 
@@ -24,28 +26,6 @@ enum {
 static size_t *objects[NR], *kept[KEPT];
 static size_t ids;
 static volatile unsigned long steps, first_at, second_at;
-
-#if defined(__x86_64__)
-#define CAN_STEP true
-static inline __attribute__((always_inline)) void step_on(void)
-{
-	__asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq" : : : "memory", "cc");
-}
-
-static inline __attribute__((always_inline)) void step_off(void)
-{
-	__asm__ volatile("pushfq; andq $~0x100, (%%rsp); popfq" : : : "memory", "cc");
-}
-#else
-#define CAN_STEP false
-static void step_on(void)
-{
-}
-
-static void step_off(void)
-{
-}
-#endif
 
 static size_t *make(void)
 {

@@ -5,6 +5,8 @@
  */
 #include "heap.h"
 
+#include "../trap_flag.h"
+
 #include <setjmp.h>
 #include <signal.h>
 
@@ -22,28 +24,6 @@
 
 static sigjmp_buf out;
 static volatile unsigned long steps, leave_at;
-
-#if defined(__x86_64__)
-static void step_on(void)
-{
-	__asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq" : : : "memory", "cc");
-}
-
-static void step_off(void)
-{
-	__asm__ volatile("pushfq; andq $~0x100, (%%rsp); popfq" : : : "memory", "cc");
-}
-#define CAN_STEP 1
-#else
-#define CAN_STEP 0
-static void step_on(void)
-{
-}
-
-static void step_off(void)
-{
-}
-#endif
 
 static void on_trap(int signal)
 {

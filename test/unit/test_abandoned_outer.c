@@ -5,6 +5,8 @@
  */
 #include "heap.h"
 
+#include "../trap_flag.h"
+
 #include <setjmp.h>
 #include <signal.h>
 #include <ucontext.h>
@@ -30,34 +32,13 @@
 #define RECOVERY_STEPS 400U
 
 #if defined(__x86_64__)
-#define CAN_STEP 1
 #define TRAP_FLAG 0x100
-
-static inline __attribute__((always_inline)) void step_on(void)
-{
-	__asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq" : : : "memory", "cc");
-}
-
-static inline __attribute__((always_inline)) void step_off(void)
-{
-	__asm__ volatile("pushfq; andq $~0x100, (%%rsp); popfq" : : : "memory", "cc");
-}
 
 static void stop_stepping(ucontext_t *u)
 {
 	u->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
 }
 #else
-#define CAN_STEP 0
-
-static void step_on(void)
-{
-}
-
-static void step_off(void)
-{
-}
-
 static void stop_stepping(ucontext_t *u)
 {
 	(void)u;
