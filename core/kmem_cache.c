@@ -9,6 +9,7 @@
 #include "node.h"
 #include "report.h"
 #include "reserve.h"
+#include "thread_slabs.h"
 
 /* On all nodes: one that comes online meanwhile has nothing to give. */
 static uint32_t shrink_nodes(struct kmem_cache *s)
@@ -212,7 +213,7 @@ void *cache_alloc(struct kmem_cache *s)
 static void __free(struct thread *t, struct kmem_cache *s, struct free_object *fo)
 {
 	if (!__sheaf_push(thread_cpu(t, s->cpu_offset), fo))
-		__thread_flush_sheaf(t, s, fo);
+		__thread_free_full(t, s, fo);
 }
 
 /* There is nothing that would have to be put away: the sheaf stays as it is. */
@@ -224,33 +225,27 @@ static void run_free_full(struct kmem_cache_cpu *c, struct thread *t, struct fre
 	large_poll();
 }
 
-/*
- * The sheaf is full, and wasn't refilled since it overflowed last: the program frees more than it allocates. To put
- * half of it away for this one costs more than to put this one away, where its slab is the thread's own and stays on
- * the list that it is on. False: it is not.
- *
- * So many in a row, and it is turned by a flush: what lies in it keeps slabs from going back that are else empty.
- */
-#define PUTS_UNTURNED 2048U
-
+/* What a full sheaf mostly leaves to do: the object's slab is the thread's own. False: it is more than that. */
 static bool __put_direct(struct thread *t, struct kmem_cache_cpu *c, struct slab *slab,
 			 struct free_object *fo)
 {
 	if (c->swings & SWING_BEGUN || c->stage != STAGE_NONE || !slab_is_of(slab, t) ||
-	    slab->list == LIST_FULL || slab->inuse == 1)
+	    !c->idle)
 		return false;
-	/* In place of the print, which is none then: the cache is in use, though its sheaf stays as it is. */
-	if (unlikely(++c->idle > PUTS_UNTURNED)) {
-		c->idle = 0;
-		return false;
-	}
+	c->idle--;
 	fo->state.mark = FREE_MARK;
 	c->stage = STAGE_MINE;
 	barrier();
 	__slab_put(slab, fo);
+	if (slab->list == LIST_FULL || unlikely(slab->inuse == 0))
+		__list_after_put(t, slab->cache, slab);
+	barrier();
 	c->stage = STAGE_NONE;
 	return true;
 }
+
+/* Between two of them that look at the clock. */
+#define PUTS_UNPOLLED 32U
 
 static noinline void poll_after_free(struct thread *t)
 {
@@ -271,11 +266,9 @@ static noinline void free_by_flush(struct thread *t, struct kmem_cache_cpu *c, s
 	local_hold(t, s, &hold);
 	__free(t, s, fo);
 	local_unlock(t, c);
-	poll_after_free(t);
+	if (unlikely(++t->puts % PUTS_UNPOLLED == 0))
+		poll_after_free(t);
 }
-
-/* Between two of them that look at the clock. */
-#define PUTS_UNPOLLED 32U
 
 void slab_free_full(struct thread *t, struct slab *slab, struct free_object *fo)
 {

@@ -74,7 +74,7 @@ static inline bool thread_has_record(const struct thread *t)
 	return t != &thread_fresh && t != &thread_gone;
 }
 
-/* The lock is held. A sheaf has overflowed: is it to be doubled? */
+/* The lock is held. A sheaf has overflowed: is it to be doubled? Until it is refilled, it is asked once. */
 bool sheaf_grows(struct kmem_cache_cpu *c, const struct kmem_cache *s);
 /* It is given up: it is of the smallest size again. */
 void sheaf_shrinks(struct kmem_cache_cpu *c, const struct kmem_cache *s);
@@ -83,8 +83,17 @@ void sheaf_shrinks(struct kmem_cache_cpu *c, const struct kmem_cache *s);
 void thread_note_company(void);
 /* Fills the empty sheaf: the slow path of allocation. False: out of memory. */
 bool __thread_refill(struct thread *t, struct kmem_cache *s);
-/* The sheaf is full: `fo` goes onto it, and half of it, what was freed longest ago, away to the slabs. */
-void __thread_flush_sheaf(struct thread *t, struct kmem_cache *s, struct free_object *fo);
+/* The sheaf is full: frees `fo` all the same. See thread_flush.c. */
+void __thread_free_full(struct thread *t, struct kmem_cache *s, struct free_object *fo);
+/*
+ * So many more frees may go past the full sheaf, until it is turned. kmem_cache_cpu->idle counts them down, and is no print
+ * of the sheaf then: the cache is in use, though that stays as it is.
+ */
+static inline uint16_t sheaf_patience(const struct kmem_cache_cpu *c, const struct kmem_cache *s)
+{
+	return (uint16_t)(16U * ((uint32_t)s->sheaf << c->grade));
+}
+
 /* What was announced in t->sending has gone, or is to go with all else. The lock is held. */
 void thread_end_sending(struct thread *t, const struct kmem_cache *s);
 /* Gives up all that the thread has of the cache. thread_flush(): false: its lock is held, and it keeps it. */

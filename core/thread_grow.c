@@ -31,7 +31,7 @@ static bool charge(const struct kmem_cache *s, uint32_t grade)
 	return false;
 }
 
-/* Was it empty since it overflowed last, and for the how manieth time? */
+/* Was it empty since it overflowed last, and for the how manieth time? Frees that go past it count from here on. */
 bool sheaf_grows(struct kmem_cache_cpu *c, const struct kmem_cache *s)
 {
 	uint32_t swings = ((c->swings & ~SWING_BEGUN) + 1) % MANY_SWINGS;
@@ -39,6 +39,7 @@ bool sheaf_grows(struct kmem_cache_cpu *c, const struct kmem_cache *s)
 	if (!(c->swings & SWING_BEGUN))
 		return false;
 	c->swings = (uint8_t)swings;
+	c->idle = sheaf_patience(c, s);
 	return swings == 0 && c->grade < s->max_grade && charge(s, c->grade);
 }
 

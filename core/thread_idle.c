@@ -15,21 +15,21 @@
 #define CACHES_AT_ONCE 2U
 
 /*
- * What tells that the sheaf has moved, by the pointer alone; a chance in 2^32 that it doesn't costs a refill.
+ * What tells that the sheaf has moved, by the pointer alone; a chance in 2^16 that it doesn't costs a refill.
  * 0: it is empty, as it always is when a cache in use comes by. kmem_cache_cpu->idle is no print while frees
- * leave the sheaf as it is: they count there.
+ * go past the sheaf, which stays as it is: they count there.
  */
-static uint32_t sheaf_print(const struct kmem_cache_cpu *c, const struct kmem_cache *s)
+static uint16_t sheaf_print(const struct kmem_cache_cpu *c, const struct kmem_cache *s)
 {
 	if (freelist_is_end(s, c->freelist))
 		return 0;
-	return (uint32_t)((uintptr_t)c->freelist / MIN_ALIGN);
+	return (uint16_t)((uintptr_t)c->freelist / MIN_ALIGN);
 }
 
 static void flush_if_idle(struct thread *t, struct kmem_cache *s)
 {
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
-	uint32_t print = sheaf_print(c, s);
+	uint16_t print = sheaf_print(c, s);
 
 	c->swings &= SWING_BEGUN;
 	if (print && print == c->idle)

@@ -124,7 +124,7 @@ static void __relist(struct kmem_cache_cpu *c, struct kmem_cache_lists *l, struc
 	}
 	slab->list = LIST_PARTIAL;
 	slab_list_add_tail(&l->partial, slab);
-	if (slab->inuse == 0 && c->nr_empty < UINT8_MAX)
+	if (slab->inuse == 0 && c->nr_empty < UINT16_MAX)
 		c->nr_empty++;
 }
 

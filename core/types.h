@@ -260,12 +260,12 @@ struct kmem_cache_cpu {
 	uintptr_t local_lock;	      /* see local_lock.h; == address of the thread: free */
 	struct free_object *freelist; /* under local_lock; the sheaf; not NULL once it is used */
 	struct slab *slab; /* under local_lock; the sheaf is filled from it; slab_none: none */
-	uint8_t nr_empty;  /* under local_lock; partial slabs with no object in use; 255: or more */
-	uint8_t stage;	   /* under local_lock; enum cpu_stage */
-	uint8_t grade;	   /* under local_lock; of the sheaf, see "The sheaf" */
+	uint16_t nr_empty; /* under local_lock; partial slabs with no object in use */
+	uint16_t
+		idle; /* owner; of the sheaf as it was at the last look: thread_idle.c; or sheaf_patience() */
+	uint8_t stage;	/* under local_lock; enum cpu_stage */
+	uint8_t grade;	/* under local_lock; of the sheaf, see "The sheaf" */
 	uint8_t swings; /* under local_lock, but for resets; see "The sheaf"; SWING_BEGUN: was refilled */
-	uint32_t
-		idle; /* owner; of the sheaf as it was at the last look: thread_idle.c; or counts direct puts */
 };
 
 /* The slow path's part. All under the local_lock; the lists are circular and go through slab->next. */

@@ -88,6 +88,13 @@ static inline uint32_t sheaf_size(const struct kmem_cache *s)
 	return (uint32_t)s->sheaf << own_cpu(s)->grade;
 }
 
+/* The next free that finds the sheaf full turns it: half of it is flushed. */
+static inline void make_stale(const struct kmem_cache *s)
+{
+	own_cpu(s)->swings &= (uint8_t)~SWING_BEGUN;
+	own_cpu(s)->idle = 0;
+}
+
 /* Objects in the thread's sheaf, each of which says how much room is left on it. */
 static inline uint32_t sheaf_length(const struct kmem_cache *s)
 {

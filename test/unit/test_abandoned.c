@@ -107,6 +107,16 @@ static void make_and_have_half_freed(void)
 	run_thread(drop_every_other, NULL);
 }
 
+static void make_and_fill_the_sheaf(void)
+{
+	unsigned int i = 0;
+
+	make_all(NULL);
+	while (sheaf_room(kmalloc_cache(SIZE)))
+		drop(&objects[i++]);
+	make_stale(kmalloc_cache(SIZE));
+}
+
 static void step_makes(void)
 {
 	for (unsigned int i = 0; i < NR; i++) {
@@ -137,6 +147,7 @@ static const struct operation {
 	{"free into own slabs", make_own, drop_all, 1},
 	{"free into slabs that were another's", make_by_another, drop_all, 1},
 	{"allocation of what others freed", make_and_have_half_freed, step_makes, 1},
+	{"flush of half a sheaf", make_and_fill_the_sheaf, drop_all, 1},
 	{"flush of all", make_own, step_shrink, 1},
 };
 

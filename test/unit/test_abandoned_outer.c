@@ -159,6 +159,7 @@ static void inner_flush(void)
 {
 	while (sheaf_room(cache) > BRIM)
 		kfree(give_spare());
+	make_stale(cache);
 	steps = 0;
 	level = INNER_RUNS;
 	step_on();

@@ -234,6 +234,8 @@ static void damage_is_found(void **state)
 	static struct free_object *objects[1000];
 	struct kmem_cache_cpu *cpu = thread_cpu(current_thread, kmalloc_cache(192)->cpu_offset);
 	struct free_object is;
+	uint64_t *word, bit;
+	uint32_t index;
 	char probe;
 
 	(void)state;
@@ -244,22 +246,25 @@ static void damage_is_found(void **state)
 	for (unsigned int i = 0; i < 1000; i += 2)
 		kfree(objects[i]);
 	assert_int_equal(store(FILE_OF("validate"), "1"), 0);
-	/* The sheaf has the last ones; this is in its slab. */
-	is = *objects[0];
-	objects[0]->state.mark = 0;
+	/* The sheaf has the first ones; this is in its slab. */
+	is = *objects[998];
+	index = slab_index(slab_of(objects[998]), objects[998]);
+	word = slab_free_word(slab_of(objects[998]), index / 64);
+	bit = UINT64_C(1) << index % 64;
+	objects[998]->state.mark = 0;
 	assert_int_equal(store(FILE_OF("validate"), "1\n"), EINVAL);
-	*objects[0] = is;
-	*slab_free_word(slab_of(objects[0]), 0) ^= 1;
+	*objects[998] = is;
+	*word ^= bit;
 	assert_int_equal(store(FILE_OF("validate"), "1\n"), EINVAL);
 	/* So it may look for a while where its owner is interrupted. */
 	cpu->local_lock = (uintptr_t)&probe;
 	assert_int_equal(store(FILE_OF("validate"), "1\n"), 0);
 	cpu->local_lock = (uintptr_t)current_thread;
-	*slab_free_word(slab_of(objects[0]), 0) ^= 1;
+	*word ^= bit;
 	assert_int_equal(store(FILE_OF("validate"), "1\n"), 0);
-	virt_to_slab(objects[0])->inuse++;
+	virt_to_slab(objects[998])->inuse++;
 	assert_int_equal(store(FILE_OF("validate"), "1\n"), EINVAL);
-	virt_to_slab(objects[0])->inuse--;
+	virt_to_slab(objects[998])->inuse--;
 	assert_int_equal(store(FILE_OF("validate"), "1\n"), 0);
 	for (unsigned int i = 1; i < 1000; i += 2)
 		kfree(objects[i]);

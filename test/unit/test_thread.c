@@ -197,6 +197,7 @@ static void flush_one(struct kmem_cache *s)
 		live_objects[n] = kmalloc(s->size);
 	while (sheaf_room(s) > 0)
 		kfree(live_objects[--n]);
+	make_stale(s);
 	kfree(live_objects[--n]);
 	assert_int_equal(sheaf_room(s), half);
 	assert_int_equal(sheaf_length(s), half);

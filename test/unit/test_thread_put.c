@@ -1,6 +1,6 @@
 /*
- * Frees that meet a full sheaf: straight into their slab, where that costs no more than a bit; by a flush, where the sheaf
- * has been drawn from or the slab changes its list.
+ * Frees that meet a full sheaf: straight into their slab, where that is the thread's own or becomes it; by a flush, where it
+ * is another thread's, and now and then. And what is kept of slabs that so become empty.
  */
 #include "heap.h"
 
@@ -69,20 +69,25 @@ static struct slab *drop_and_see(struct kmem_cache *s, unsigned int i, bool dire
 	struct free_object *fo = object_to_free(s, p[i]);
 	const struct free_object *top = own_cpu(s)->freelist;
 	uint32_t inuse = slab->inuse, length = sheaf_length(s);
+	bool begun = own_cpu(s)->swings & SWING_BEGUN;
 
-	own_cpu(s)->idle = 1;
+	must(!sheaf_room(s));
+	own_cpu(s)->idle = 2;
 	drop(i);
 	assert_int_equal(fo->state.mark, FREE_MARK);
 	assert_false(local_lock_is_locked(current_thread, own_cpu(s)));
 	assert_int_equal(own_cpu(s)->stage, STAGE_NONE);
+	assert_null(own_lists(s)->flushing);
 	assert_int_equal(slab_has_free(slab, fo), direct);
+	assert_false(own_cpu(s)->swings & SWING_BEGUN);
 	if (direct) {
 		assert_int_equal(slab->inuse, inuse - 1);
 		assert_ptr_equal(own_cpu(s)->freelist, top);
-		assert_int_equal(own_cpu(s)->idle, 2);
+		assert_int_equal(own_cpu(s)->idle, begun ? sheaf_patience(own_cpu(s), s) - 1 : 1);
 	} else {
 		assert_ptr_equal(own_cpu(s)->freelist, fo);
 		assert_true(sheaf_length(s) < length);
+		assert_int_equal(own_cpu(s)->idle, sheaf_patience(own_cpu(s), s));
 	}
 	return slab;
 }
@@ -109,22 +114,51 @@ static void and_the_current_slab_takes_its_own(void **state)
 	drop_all(s);
 }
 
-static void one_of_a_full_slab_is_flushed(void **state)
+static void one_of_a_full_slab_changes_its_list(void **state)
 {
 	struct kmem_cache *s = filled();
 	void *more[NR];
+	unsigned int seen = 0;
 
 	(void)state;
 	for (unsigned int i = 0; i < NR; i++)
 		more[i] = kmalloc(SIZE);
 	overflow(s);
-	drop_and_see(s, find(LIST_PARTIAL, 1), true);
 	for (unsigned int i = 0; i < NR; i++) {
 		drop(0);
 		p[0] = more[i];
-		if (virt_to_slab(p[0])->list == LIST_FULL && !sheaf_room(s))
-			drop_and_see(s, 0, false);
+		if (virt_to_slab(p[0])->list == LIST_FULL && !sheaf_room(s)) {
+			assert_int_equal(drop_and_see(s, 0, true)->list, LIST_PARTIAL);
+			seen++;
+		}
 	}
+	assert_true(seen > 2);
+	drop_all(s);
+}
+
+/* A slab that its owner gave up when it was full. */
+static void one_of_a_slab_that_is_nobodys_makes_it_the_threads(void **state)
+{
+	struct kmem_cache *s = filled();
+	struct slab *slab = NULL;
+	unsigned int i;
+
+	(void)state;
+	thread_flush(current_thread, s);
+	for (i = 0; !slab || slab_shared(slab, memory_order_relaxed).state != SLAB_FULL; i++) {
+		must(i < NR);
+		slab = virt_to_slab(p[i]);
+	}
+	i--;
+	for (unsigned int n = NR; sheaf_room(s) || own_cpu(s)->swings & SWING_BEGUN;) {
+		must(n--);
+		if (p[n] && virt_to_slab(p[n]) != slab)
+			drop(n);
+	}
+	drop_and_see(s, i, true);
+	assert_true(slab_is_of(slab, current_thread));
+	assert_int_equal(slab->list, LIST_PARTIAL);
+	assert_int_equal(current_thread->sending.cpu_offset, 0);
 	drop_all(s);
 }
 
@@ -151,43 +185,132 @@ static void take_from_sheaf(struct kmem_cache *s, const struct slab *slab)
 	}
 }
 
-/* Then the slab may go. */
-static void the_last_of_a_slab_is_flushed(void **state)
+/* Frees all that p has of the slab, each past the full sheaf. */
+static void empty(struct kmem_cache *s, struct slab *slab)
+{
+	take_from_sheaf(s, slab);
+	for (unsigned int i = 0; i < NR; i++) {
+		if (p[i] && virt_to_slab(p[i]) == slab && slab->inuse > 1)
+			drop_and_see(s, i, true);
+	}
+	for (unsigned int i = 0; i < NR; i++) {
+		if (p[i] && virt_to_slab(p[i]) == slab)
+			drop(i);
+	}
+}
+
+/* The first that is empty stays, the next one goes. */
+static void the_last_of_a_slab_lets_it_go(void **state)
 {
 	struct kmem_cache *s = filled();
 	struct slab *slab;
-	bool last = false;
+	uint64_t before;
 
 	(void)state;
 	overflow(s);
+	before = slabs_of(s);
 	slab = virt_to_slab(p[find(LIST_PARTIAL, 1)]);
-	take_from_sheaf(s, slab);
-	for (unsigned int i = 0; i < NR; i++) {
-		if (!p[i] || virt_to_slab(p[i]) != slab)
-			continue;
-		last = slab->inuse == 1;
-		drop_and_see(s, i, !last);
-	}
-	assert_true(last);
+	empty(s, slab);
+	assert_int_equal(slab->inuse, 0);
+	assert_int_equal(own_cpu(s)->nr_empty, 1);
+	assert_int_equal(slabs_of(s), before);
+	slab = virt_to_slab(p[find(LIST_FULL, 1)]);
+	empty(s, slab);
+	assert_int_equal(slab->kind, FRAME_NONE);
+	assert_int_equal(own_cpu(s)->nr_empty, 1);
+	assert_int_equal(slabs_of(s), before - 1);
 	drop_all(s);
 }
 
-static void one_is_flushed_after_a_refill(void **state)
+/* It counts as a swing. */
+static void one_goes_there_after_a_refill_as_well(void **state)
 {
 	struct kmem_cache *s = filled();
 	unsigned int n = 0;
+	uint8_t swings;
 	void *more[NR];
 
 	(void)state;
 	overflow(s);
+	swings = own_cpu(s)->swings;
 	while (!(own_cpu(s)->swings & SWING_BEGUN))
 		more[n++] = kmalloc(SIZE);
 	while (sheaf_room(s))
 		kfree(more[--n]);
-	drop_and_see(s, find(LIST_PARTIAL, 1), false);
+	drop_and_see(s, find(LIST_PARTIAL, 1), true);
+	assert_int_equal(own_cpu(s)->swings, swings + 1);
 	while (n)
 		kfree(more[--n]);
 	drop_all(s);
+}
+
+static void many_past_it_turn_the_sheaf(void **state)
+{
+	struct kmem_cache *s = filled();
+	const struct free_object *top;
+
+	(void)state;
+	overflow(s);
+	make_stale(s);
+	top = own_cpu(s)->freelist;
+	drop(find(LIST_PARTIAL, 1));
+	assert_ptr_not_equal(own_cpu(s)->freelist, top);
+	assert_int_equal(sheaf_length(s), sheaf_size(s) - sheaf_size(s) / 2);
+	drop_all(s);
+}
+
+enum { LARGE = 32768, NR_LARGE = 400 };
+
+/* So many at once, again and again: the sheaf has grown to its end. */
+static struct kmem_cache *swing_large(void)
+{
+	static void *all[NR_LARGE];
+	struct kmem_cache *s = kmalloc_cache(LARGE);
+
+	for (uint32_t round = 0; round < MANY_SWINGS * (s->max_grade + 1U); round++) {
+		for (unsigned int i = 0; i < NR_LARGE; i++) {
+			all[i] = kmalloc(LARGE);
+			must(all[i]);
+		}
+		for (unsigned int i = 0; i < NR_LARGE; i++)
+			kfree(all[i]);
+	}
+	assert_int_equal(own_cpu(s)->grade, s->max_grade);
+	return s;
+}
+
+/* Who swings by more than any sheaf holds, and is alone, keeps what it takes; and is served by many slabs at once. */
+static void empty_slabs_stay_for_who_swings(void **state)
+{
+	struct kmem_cache *s = swing_large();
+	void *taken[NR_LARGE];
+	unsigned int n = 0;
+
+	(void)state;
+	assert_true(own_cpu(s)->nr_empty > (NR_LARGE - sheaf_size(s)) / s->objects - 4);
+	assert_int_equal(objects_in_use(s), 0);
+	while (sheaf_length(s))
+		taken[n++] = kmalloc(LARGE);
+	taken[n++] = kmalloc(LARGE);
+	assert_int_equal(sheaf_length(s), (256 << 10) / LARGE - 1);
+	while (n)
+		kfree(taken[--n]);
+	thread_flush(current_thread, s);
+	assert_int_equal(own_cpu(s)->nr_empty, 0);
+	assert_int_equal(slabs_of(s), 0);
+}
+
+/* With others in the process it is eight of each cache. */
+static void and_fewer_where_others_could_use_them(void **state)
+{
+	struct kmem_cache *s;
+
+	(void)state;
+	thread_note_company();
+	s = swing_large();
+	assert_int_equal(own_cpu(s)->nr_empty, 8);
+	kmalloc_trim();
+	assert_int_equal(slabs_of(s), 0);
 }
 
 /* One of each slab, then here and there, then all in order: no slab stays for what the sheaf had first. */
@@ -250,9 +373,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_full_sheaf_leaves_them_to_their_slab),
 		cmocka_unit_test(and_the_current_slab_takes_its_own),
-		cmocka_unit_test(one_of_a_full_slab_is_flushed),
-		cmocka_unit_test(the_last_of_a_slab_is_flushed),
-		cmocka_unit_test(one_is_flushed_after_a_refill),
+		cmocka_unit_test(one_of_a_full_slab_changes_its_list),
+		cmocka_unit_test(one_of_a_slab_that_is_nobodys_makes_it_the_threads),
+		cmocka_unit_test(the_last_of_a_slab_lets_it_go),
+		cmocka_unit_test(one_goes_there_after_a_refill_as_well),
+		cmocka_unit_test(many_past_it_turn_the_sheaf),
+		cmocka_unit_test(empty_slabs_stay_for_who_swings),
+		cmocka_unit_test(and_fewer_where_others_could_use_them),
 		cmocka_unit_test(no_slab_stays_for_the_oldest),
 		cmocka_unit_test(one_of_another_threads_slab_is_flushed),
 	};
