@@ -99,6 +99,8 @@ void thread_end_sending(struct thread *t, const struct kmem_cache *s);
 /* Gives up all that the thread has of the cache. thread_flush(): false: its lock is held, and it keeps it. */
 void __thread_flush(struct thread *t, struct kmem_cache *s);
 bool thread_flush(struct thread *t, struct kmem_cache *s);
+/* Half of the slabs that are kept empty go back to the frames, unless the lock is held. */
+void thread_drop_empty(struct thread *t, struct kmem_cache *s);
 /* Puts l->flushing away to the slabs. */
 void __thread_put_all(struct thread *t, struct kmem_cache *s);
 

@@ -34,13 +34,16 @@ static bool charge(const struct kmem_cache *s, uint32_t grade)
 /* Was it empty since it overflowed last, and for the how manieth time? Frees that go past it count from here on. */
 bool sheaf_grows(struct kmem_cache_cpu *c, const struct kmem_cache *s)
 {
-	uint32_t swings = ((c->swings & ~SWING_BEGUN) + 1) % MANY_SWINGS;
+	uint32_t swings = (c->swings & ~SWING_BEGUN) + 1;
 
 	if (!(c->swings & SWING_BEGUN))
 		return false;
+	/* Never 0 where it can't grow: that it swings is known by it. */
+	if (swings == MANY_SWINGS)
+		swings = c->grade < s->max_grade ? 0 : 1;
 	c->swings = (uint8_t)swings;
 	c->idle = sheaf_patience(c, s);
-	return swings == 0 && c->grade < s->max_grade && charge(s, c->grade);
+	return swings == 0 && charge(s, c->grade);
 }
 
 void sheaf_shrinks(struct kmem_cache_cpu *c, const struct kmem_cache *s)

@@ -3,8 +3,8 @@
  * slabs from going back. Layer: thread; see thread.h.
  *
  * No thread of its own: every half purge_delay the slow paths of allocation look at all caches once, a few
- * in each call, and flush those whose sheaf has not moved since the last look. What a thread holds that
- * allocates nothing at all stays with it.
+ * in each call, and flush those whose sheaf has not moved since the last look. Of one that is in use, but has not
+ * swung meanwhile, half of the empty slabs go. What a thread holds that allocates nothing at all stays with it.
  */
 #include "caches.h"
 #include "options.h"
@@ -30,12 +30,16 @@ static void flush_if_idle(struct thread *t, struct kmem_cache *s)
 {
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 	uint16_t print = sheaf_print(c, s);
+	bool swings = c->swings & ~SWING_BEGUN;
 
 	c->swings &= SWING_BEGUN;
-	if (print && print == c->idle)
+	if (print && print == c->idle) {
 		thread_flush(t, s);
-	else
-		c->idle = print;
+		return;
+	}
+	c->idle = print;
+	if (!swings && c->nr_empty > 1)
+		thread_drop_empty(t, s);
 }
 
 void thread_poll_idle(struct thread *t, uint64_t now)

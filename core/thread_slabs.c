@@ -344,3 +344,37 @@ void __list_after_put(struct thread *t, struct kmem_cache *s, struct slab *slab)
 		break;
 	}
 }
+
+/* The first of them in the list, `slab` or behind it. NULL: there is none up to its end. */
+static struct slab *next_empty(const struct kmem_cache_lists *l, struct slab *slab)
+{
+	while (slab->inuse) {
+		slab = slab->next;
+		if (slab == l->partial)
+			return NULL;
+	}
+	return slab;
+}
+
+void thread_drop_empty(struct thread *t, struct kmem_cache *s)
+{
+	struct kmem_cache_lists *l = thread_lists(t, s);
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+	struct local_hold hold;
+	struct slab *slab;
+
+	if (!local_trylock(t, s, &hold))
+		return;
+	c->stage = STAGE_MINE;
+	barrier();
+	for (uint32_t n = c->nr_empty / 2; n && l->partial; n--) {
+		slab = next_empty(l, l->partial);
+		if (!slab)
+			break;
+		__del_partial(t, s, slab);
+		discard_slab(slab);
+	}
+	barrier();
+	c->stage = STAGE_NONE;
+	local_unlock(t, c);
+}

@@ -33,14 +33,13 @@
  *
  * The sheaf. malloc() and free() of a thread work on kmem_cache_cpu->freelist alone: a short list of free objects
  * of any slabs of the cache, whoever owns them. It is filled from the thread's slabs and flushed to the slabs that
- * its objects are of, half a capacity at a time. Half a sheaf separates a refill from a flush, whatever the order
- * of calls. One that overflows again before it was refilled stays as it is: what is freed then goes to its slab at
- * once, if that is the thread's own and stays on its list. Each object in a sheaf says how many more fit on top of
- * it, so that there is no counter to keep; one of kmem_cache->bottom lies under them all. While a slow path has
- * the sheaf in its hands, sheaf_shut stands there: nothing can be had from it nor put onto it. A thread begins
- * with a small sheaf. One that is emptied and overflows in turn, MANY_SWINGS times within half a purge_delay, is
- * doubled instead of flushed: what goes back and forth beyond its size then stays in it. Seldom swings are left to
- * the slow paths, which are what gives memory back.
+ * its objects are of, half a capacity at a time. Where it overflows it mostly stays as it is, and what is freed goes
+ * to its slab at once, if that is the thread's own, or nobody's (thread_flush.c). Each object in a sheaf says how
+ * many more fit on top of it, so that there is no counter to keep; one of kmem_cache->bottom lies under them all.
+ * While a slow path has the sheaf in its hands, sheaf_shut stands there: nothing can be had from it nor put onto it.
+ * A thread begins with a small sheaf. One that is emptied and overflows in turn, MANY_SWINGS times within half a
+ * purge_delay, is doubled: what goes back and forth beyond its size then stays in it. Seldom swings are left to the
+ * slow paths, which are what gives memory back.
  *
  * Counting. slab->inuse is carved objects less those in the owner's map: objects in a sheaf, and those
  * freed by others until they are collected, count as in use. It is exact for the owner.
@@ -263,8 +262,8 @@ struct kmem_cache_cpu {
 	uint16_t nr_empty; /* under local_lock; partial slabs with no object in use */
 	uint16_t
 		idle; /* owner; of the sheaf as it was at the last look: thread_idle.c; or sheaf_patience() */
-	uint8_t stage;	/* under local_lock; enum cpu_stage */
-	uint8_t grade;	/* under local_lock; of the sheaf, see "The sheaf" */
+	uint8_t stage; /* under local_lock; enum cpu_stage */
+	uint8_t grade; /* under local_lock; of the sheaf, see "The sheaf" */
 	uint8_t swings; /* under local_lock, but for resets; see "The sheaf"; SWING_BEGUN: was refilled */
 };
 

@@ -12,7 +12,7 @@ def child_serves(subject, order, answer="child"):
     """Its own heap, beside its parent's."""
     subject.tell("hold 3000 2048", "held")
     child = subject.tell(order, answer)
-    wait_for(lambda: subject.socket(child).is_socket(), f"{order}: no socket of the child", 5)
+    wait_for(lambda: subject.is_served(child), f"{order}: the child does not serve", 5)
     subject.tell("free", "freed")
     check(subject.show(FILE) == "0\n", f"{order}: the parent's figures")
     check(subject.show(FILE, child) == "3000 N0=3000\n", f"{order}: the child's figures")

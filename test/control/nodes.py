@@ -280,7 +280,7 @@ def in_a_child(args, path):
         subject.tell("fill 5000 2048", "filled")
         child = fork_on_the_way(subject)
         for pid in (None, child):
-            wait_for(lambda pid=pid: subject.socket(pid).is_socket(), "no socket of the child")
+            wait_for(lambda pid=pid: subject.is_served(pid), "the child does not serve")
             wait_for(lambda pid=pid: subject.show(f"{NODE}/node1/state", pid) == "offline\n",
                      f"it goes on in {pid}")
             check(subject.show(f"{NODE}/online", pid) == "0\n", "online")

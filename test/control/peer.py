@@ -102,10 +102,22 @@ class Subject:
 
     def __exit__(self, *_):
         self.process.kill()
-        self.process.communicate()
+        try:
+            self.process.communicate(timeout=5)
+        except subprocess.TimeoutExpired:
+            # A child that lives on has the pipes.
+            self.process.wait()
 
     def socket(self, pid=None):
         return self.folder / str(pid or self.pid)
+
+    def is_served(self, pid):
+        """The socket is there a moment before somebody listens at it."""
+        try:
+            with self.connect(pid):
+                return True
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
 
     def number(self, word):
         line = self.process.stdout.readline()

@@ -196,10 +196,10 @@ def container(args, path):
         check(len(os.listdir(f"/proc/{subject.pid}/task")) == 2, "the first thread stays")
         check(len(os.listdir(f"/proc/{subject.pid}/fd")) == 3, "the program's descriptors")
         # The directory thrice, the listener, the machine's events, and the connection of just now.
-        theirs = os.listdir(f"/proc/{subject.pid}/task/{service}/fd")
-        check(len(theirs) <= 6, f"the thread has {theirs}")
+        theirs = f"/proc/{subject.pid}/task/{service}/fd"
+        wait_for(lambda: len(os.listdir(theirs)) <= 6, "the thread has more than it needs", 2)
         child = subject.tell("child fork 0", "child")
-        wait_for(lambda: subject.socket(child).is_socket(), "no socket of the child", 5)
+        wait_for(lambda: subject.is_served(child), "the child does not serve", 5)
         check(subject.show(FILE, child) == "0\n", "the child does not serve")
         os.kill(child, signal.SIGKILL)
 

@@ -6,11 +6,12 @@
  *   fast_alloc, push   kmalloc.h  kmalloc_fast(), kfree(); kmem_cache.h  __sheaf_pop(), __sheaf_push()
  *   take_lock          thread_recover.c  local_trylock(), local_seize(), local_hold(), take()
  *   recover            thread_recover.c  __recover(), in abandon_mend.pml
- *   take_sheaf, give   thread_slabs.c  __take_sheaf(), __give()
+ *   take_sheaf, give   thread_flush.c  __take_sheaf(); thread_slabs.c  __give()
  *   refill, slab_take  thread_slabs.c  __thread_refill(), __next_slab(); slab.c  __slab_take()
- *   flush_sheaf        thread_slabs.c  __thread_flush_sheaf(); kmem_cache.c  slab_free_full(), __free()
- *   flush              thread_slabs.c  __thread_flush(); thread.c  thread_flush(), thread_pass_on()
- *   put_all            thread_slabs.c  __thread_put_all(), __put_local(), __put_remote()
+ *   flush_sheaf        thread_flush.c  __flush_sheaf(); kmem_cache.c  slab_free_full(), __free()
+ *   put_one            thread_flush.c  __put_one(); kmem_cache.c  __put_direct()
+ *   flush              thread_flush.c  __thread_flush(); thread.c  thread_flush(), thread_pass_on()
+ *   put_all            thread_flush.c  __thread_put_all(), __put_local(), __put_remote()
  *   put_slab, collect  node.c  put_slab(); slab.c  __slab_collect()
  *
  * A step is one store, or a CAS; before each the call may end for good. Stores with no barrier between
@@ -197,6 +198,7 @@ inline slow_path()
 		push();
 		if
 		:: object -> flush_sheaf()
+		:: object -> put_one()
 		:: else
 		fi
 	fi;

@@ -353,6 +353,19 @@ inline flush_sheaf()
 	give()
 }
 
+/* Past the sheaf, which is full and stays as it is. */
+inline put_one()
+{
+#ifdef MUTANT_ONE_NOT_STAGED
+	STEP(next[object] = 0);
+#else
+	EITHER_ORDER(next[object] = 0, stage = MINE);
+#endif
+	STEP(flushing = object; object = 0);
+	put_all();
+	STEP(stage = NONE)
+}
+
 inline flush()
 {
 	take_sheaf();

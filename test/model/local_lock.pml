@@ -9,9 +9,9 @@
  *   sheaf_push         kmem_cache.h  __sheaf_push()
  *   alloc_shared       kmem_cache.c  cache_alloc_shared()
  *   refill             thread_slabs.c  __thread_refill(), __next_slab()
- *   flush_sheaf        thread_slabs.c  __thread_flush_sheaf()
- *   flush              thread.c   thread_flush(); thread_slabs.c __thread_flush()
- *   put_all            thread_slabs.c  __thread_put_all(), __put_local(), __put_remote(), __adopt()
+ *   flush_sheaf        thread_flush.c  __flush_sheaf()
+ *   flush              thread.c   thread_flush(); thread_flush.c __thread_flush()
+ *   put_all            thread_flush.c  __thread_put_all(), __put_local(), __put_remote()
  *   put_slab ...       in local_slabs.pml, as in remote.pml, which has the slab's word between threads
  *
  * Two classes of one size, the second being the bucket that a nested call goes to; slabs of two objects;

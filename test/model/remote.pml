@@ -13,7 +13,7 @@
  *   get_slab           node.c    get_partial(), pop_partial(), then __slab_take() of slab.c
  *   shrink             node.c    shrink_node(), called by note_empty()
  *   list_slab          node.c    list_partial(); the list is one step here, partial.pml has its steps
- *   put_objects        thread_slabs.c  __thread_put_all(), __put_local(), __put_remote(); for the nested
+ *   put_objects        thread_flush.c  __thread_put_all(), __put_local(), __put_remote(); for the nested
  *                                thread free_nested() of kmem_cache.c
  *
  * One slab, all of its objects in use. Thread 1 has it on its list of full slabs and frees one object;

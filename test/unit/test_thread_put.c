@@ -300,6 +300,38 @@ static void empty_slabs_stay_for_who_swings(void **state)
 	assert_int_equal(slabs_of(s), 0);
 }
 
+static void look_for_idle(void)
+{
+	current_thread->idle_due = 0;
+	for (uint64_t i = 0; i < NR_KMALLOC_CACHES; i++)
+		thread_poll_idle(current_thread, i);
+}
+
+/* It goes on, and no longer swings: by half at each look they go, the sheaf stays. */
+static void and_go_when_it_no_longer_does(void **state)
+{
+	struct kmem_cache *s = swing_large();
+	uint32_t n = own_cpu(s)->nr_empty, length = sheaf_length(s);
+	void *taken = NULL;
+
+	(void)state;
+	look_for_idle();
+	assert_int_equal(own_cpu(s)->nr_empty, n);
+	for (; n > 1; n -= n / 2) {
+		assert_int_equal(own_cpu(s)->nr_empty, n);
+		if (taken)
+			kfree(taken);
+		taken = taken ? NULL : kmalloc(LARGE);
+		look_for_idle();
+	}
+	assert_int_equal(own_cpu(s)->nr_empty, 1);
+	assert_int_equal(sheaf_length(s) + (taken != NULL), length);
+	assert_int_equal(own_cpu(s)->stage, STAGE_NONE);
+	kfree(taken);
+	thread_flush(current_thread, s);
+	assert_int_equal(slabs_of(s), 0);
+}
+
 /* With others in the process it is eight of each cache. */
 static void and_fewer_where_others_could_use_them(void **state)
 {
@@ -379,6 +411,7 @@ int main(void)
 		cmocka_unit_test(one_goes_there_after_a_refill_as_well),
 		cmocka_unit_test(many_past_it_turn_the_sheaf),
 		cmocka_unit_test(empty_slabs_stay_for_who_swings),
+		cmocka_unit_test(and_go_when_it_no_longer_does),
 		cmocka_unit_test(and_fewer_where_others_could_use_them),
 		cmocka_unit_test(no_slab_stays_for_the_oldest),
 		cmocka_unit_test(one_of_another_threads_slab_is_flushed),
