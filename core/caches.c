@@ -50,7 +50,29 @@ static_assert(CLASS_SIZE(NR_SIZE_CLASSES - 1) == KMALLOC_MAX_SIZE, "the last cla
 		.refcount = 1,                                         \
 	}
 
-struct kmem_cache run_caches[NR_RUN_CACHES] = {RUNS(1), RUNS(2), RUNS(3), RUNS(4)};
+/* Of a size that tells the first byte of any run from all others in its frame. */
+struct kmem_cache run_caches[NR_RUN_CACHES] = {
+	RUNS(1),
+	RUNS(2),
+	RUNS(3),
+	RUNS(4),
+	[RUNS_MIXED] =
+		{
+			.bottom = {SHEAF_BOTTOM(0), SHEAF_BOTTOM(2 * MIXED_SHEAF_SIZE)},
+			.size = RUN_MIXED_MAX,
+			.object_size = RUN_MIXED_MAX,
+			.objects = 1,
+			.inverse = SLAB_INVERSE(RUN_MIXED_MAX),
+			.residue = SLAB_RESIDUE(RUN_MIXED_MAX),
+			.cpu_offset = offsetof(struct thread, run_cpu[RUNS_MIXED]),
+			.nr_frames = RUN_FRAMES_MAX,
+			.sheaf = MIXED_SHEAF_SIZE,
+			.max_grade = MIXED_SHEAF_OPEN,
+			.flags = CACHE_RUNS,
+			.refcount = 1,
+		},
+};
+static_assert(SLAB_INVERSE(RUN_MIXED_MAX) > RUN_MIXED_MAX, "any size up to there is a limit");
 
 struct kmem_cache user_caches[NR_USER_CACHES];
 early_data _Atomic uint32_t nr_user_caches;

@@ -52,17 +52,33 @@ static inline unsigned int size_class(size_t size)
 	 : (size) <= 32768 ? 4U \
 			   : 1U)
 
-/* Of runs of up to so many bytes each thread has a sheaf; beside all other caches. */
-#define RUN_CACHED_MAX (NR_RUN_CACHES * FRAME_SIZE)
+/* Of runs of up to so many bytes each thread has a sheaf for each length; beside all other caches. */
+#define RUN_CACHED_MAX (NR_RUN_LENGTHS * FRAME_SIZE)
 /* It grows to eight runs at most. */
 #define RUN_SHEAF_SIZE 2U
 #define RUN_SHEAF_MAX_GRADE 2U
+/* And of all of up to so many bytes one more: it has no room until it is opened, then for two runs of any length. */
+#define RUN_MIXED_MAX (RUN_FRAMES_MAX * FRAME_SIZE)
+#define MIXED_SHEAF_SIZE 1U
+#define MIXED_SHEAF_OPEN 1U
 extern struct kmem_cache run_caches[NR_RUN_CACHES] __attribute__((visibility("hidden")));
 
 /* 1 <= size <= RUN_CACHED_MAX. */
 static inline struct kmem_cache *run_cache(size_t size)
 {
 	return &run_caches[(size - 1) >> FRAME_SHIFT];
+}
+
+/* Of a run of so many bytes. */
+static inline uint32_t run_frames(size_t size)
+{
+	return (uint32_t)((size - 1) >> FRAME_SHIFT) + 1;
+}
+
+/* 1 <= n <= RUN_FRAMES_MAX. */
+static inline struct kmem_cache *run_cache_of_length(uint32_t n)
+{
+	return &run_caches[n <= NR_RUN_LENGTHS ? n - 1 : RUNS_MIXED];
 }
 
 extern struct kmem_cache kmalloc_caches[NR_KMALLOC_CACHES] __attribute__((visibility("hidden")));

@@ -106,6 +106,55 @@ static noinline void *run_alloc(size_t size)
 	return p;
 }
 
+/* Above RUN_CACHED_MAX, up to RUN_MIXED_MAX. NULL where the sheaf's uppermost run isn't of the length, or a poll is due. */
+static inline void *mixed_fast(size_t size)
+{
+	struct thread *t = current_thread;
+	struct kmem_cache_cpu *c = &t->run_cpu[RUNS_MIXED];
+	struct free_object *fo;
+	struct slab *slab;
+
+	if (unlikely(local_lock_is_locked(t, c)) || unlikely(large_poll_is_due(t)))
+		return NULL;
+	local_lock(c);
+	/* Of no length where it is the sheaf's bottom. */
+	slab = virt_to_slab(c->freelist);
+	fo = likely(slab->nr_frames == run_frames(size)) ? __sheaf_pop(c) : NULL;
+	local_unlock(t, c);
+	if (likely(fo))
+		large_set_cached_size(slab, size);
+	return fo;
+}
+
+/* NULL: the sheaf has none of the length, and keeps none of another. */
+static noinline void *mixed_take(size_t size)
+{
+	struct thread *t = current_thread;
+	const struct kmem_cache_cpu *c = &t->run_cpu[RUNS_MIXED];
+	void *p = NULL;
+
+	if (t->large_left == 0)
+		large_poll_now();
+	/* As in run_alloc(). */
+	if (local_lock_is_locked(t, c) || c->swings & SWING_BEGUN || numa_is_on() ||
+	    !freelist_is_end(&run_caches[RUNS_MIXED], c->freelist))
+		p = thread_take_mixed(run_frames(size));
+	if (p)
+		large_set_cached_size(virt_to_slab(p), size);
+	return p;
+}
+
+static noinline void *mixed_alloc(size_t size)
+{
+	bool zeroed;
+	void *p = mixed_fast(size);
+
+	if (likely(p))
+		return p;
+	p = mixed_take(size);
+	return p ? p : pages_alloc(size, 1, &zeroed);
+}
+
 void *kmalloc_slow(size_t size)
 {
 	unsigned int i;
@@ -117,7 +166,9 @@ void *kmalloc_slow(size_t size)
 		p = nested_alloc(i);
 		return p ? p : class_alloc(i, 1);
 	}
-	return size <= RUN_CACHED_MAX ? run_alloc(size) : pages_alloc(size, 1, &zeroed);
+	if (size <= RUN_CACHED_MAX)
+		return run_alloc(size);
+	return size <= RUN_MIXED_MAX ? mixed_alloc(size) : pages_alloc(size, 1, &zeroed);
 }
 
 /*
@@ -130,7 +181,7 @@ void *kmalloc_aligned(size_t size, size_t align)
 	void *p;
 
 	if (unlikely(size > KMALLOC_MAX_SIZE || align > KMALLOC_MAX_SIZE)) {
-		if (size > RUN_CACHED_MAX || align > FRAME_SIZE)
+		if (size > RUN_MIXED_MAX || align > FRAME_SIZE)
 			return pages_alloc(size, align, &zeroed);
 		return kmalloc(size > KMALLOC_MAX_SIZE ? size : KMALLOC_MAX_SIZE + 1);
 	}
@@ -156,7 +207,8 @@ static inline void clear_small(void *object, size_t size)
 
 static noinline void *pages_zalloc(size_t size)
 {
-	void *p = kmalloc_fast_run(size);
+	void *p = size > RUN_CACHED_MAX && size <= RUN_MIXED_MAX ? mixed_take(size)
+								 : kmalloc_fast_run(size);
 	bool zeroed = false;
 
 	if (!p)

@@ -151,6 +151,7 @@ static noinline void *large_alloc_slow(struct node *node, size_t size, size_t al
 		return NULL;
 	/* Without a record nothing that is freed would be known again. */
 	thread_current();
+	thread_wants_frames(current_thread);
 	if (fits_run(size, align))
 		base = run_alloc(node, size, align, zeroed);
 	if (base && !*zeroed)

@@ -23,7 +23,7 @@ racy_reader static inline size_t large_size(const struct slab *slab)
 	return cached ? cached : slab->size;
 }
 
-/* Of a run that comes out of a sheaf. Whatever it is below 2^44, only the first byte is the start of an object. */
+/* Of a run that comes out of a sheaf. Whatever it is below 2^42, only the first byte is the start of an object. */
 static inline void large_set_cached_size(struct slab *slab, size_t size)
 {
 	size = round_up(size, CARVE_SIZE);

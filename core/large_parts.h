@@ -22,14 +22,14 @@ static inline bool fits_run(size_t size, size_t align)
 	return size <= FRAME_RUN_MAX * FRAME_SIZE && align <= FRAME_RUN_MAX * FRAME_SIZE;
 }
 
-/* free() puts a short run into a sheaf, where others of its length are. */
+/* free() puts a run into a sheaf: a short one where others of its length are. */
 static inline void slab_set_cached(struct slab *slab)
 {
 	struct kmem_cache *s;
 
-	if (slab->nr_frames > NR_RUN_CACHES)
+	if (slab->nr_frames > RUN_FRAMES_MAX)
 		return;
-	s = &run_caches[slab->nr_frames - 1];
+	s = run_cache_of_length(slab->nr_frames);
 	slab->cache = s;
 	slab->cpu_offset =
 		(uint16_t)(s->cpu_offset ^

@@ -3,6 +3,7 @@
  * Layer: large; see large.h. Called by kmalloc.
  */
 #include "large_parts.h"
+#include "thread.h"
 
 /* From here on a growing object that must move gets its own mapping, which can grow without copying. */
 #define MOVE_PAGES_MIN ((size_t)1 << 20)
@@ -18,8 +19,11 @@ static bool run_resize(struct slab *slab, size_t size)
 	if (!fits_run(size, 1))
 		return false;
 	n = frames_of(size);
-	if (n > old && !frame_extend((void *)slab->base, old, n - old))
-		return false;
+	if (n > old) {
+		thread_wants_frames(current_thread);
+		if (!frame_extend((void *)slab->base, old, n - old))
+			return false;
+	}
 	slab_set_uncached(slab);
 	slab->nr_frames = n;
 	slab->size = size;

@@ -76,12 +76,12 @@ static void subtract_runs(struct heap_stats *heap)
 
 	for_each_run_cache(s)
 	{
-		uint64_t bytes, n = thread_count_runs(s, &bytes);
+		uint64_t bytes, frames, n = thread_count_runs(s, &bytes, &frames);
 
 		heap->runs -= n < heap->runs ? n : heap->runs;
 		heap->run_bytes -= bytes < heap->run_bytes ? bytes : heap->run_bytes;
-		heap->free_frames += n * s->nr_frames;
-		heap->nr_free_slots += n * s->nr_frames;
+		heap->free_frames += frames;
+		heap->nr_free_slots += frames;
 	}
 }
 

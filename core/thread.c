@@ -278,12 +278,13 @@ uint32_t thread_count_free(const struct kmem_cache *s)
 	return n;
 }
 
-racy_reader uint32_t thread_count_runs(const struct kmem_cache *s, uint64_t *bytes)
+racy_reader uint32_t thread_count_runs(const struct kmem_cache *s, uint64_t *bytes,
+				       uint64_t *frames)
 {
 	uint32_t n = 0;
 	struct thread *t;
 
-	*bytes = 0;
+	*bytes = *frames = 0;
 	for_each_thread(t)
 	{
 		const struct free_object *fo = thread_cpu(t, s->cpu_offset)->freelist;
@@ -291,6 +292,7 @@ racy_reader uint32_t thread_count_runs(const struct kmem_cache *s, uint64_t *byt
 
 		for (; most && !freelist_is_end(s, fo) && may_be_free_object(s, fo); most--) {
 			*bytes += load_folded(virt_to_slab(fo)->limit);
+			*frames += load_folded(virt_to_slab(fo)->nr_frames);
 			n++;
 			fo = fo->next;
 		}

@@ -5,6 +5,7 @@
 #ifndef USLUB_THREAD_H
 #define USLUB_THREAD_H
 
+#include "caches.h"
 #include "local_lock.h"
 #include "slab.h"
 
@@ -64,6 +65,15 @@ static inline bool __sheaf_push(struct kmem_cache_cpu *c, struct free_object *fo
  */
 void *thread_take_run(struct kmem_cache *s);
 bool thread_put_run(struct kmem_cache *s, void *run);
+/* Of the mixed sheaf, one of n frames. NULL: it has none, and has nothing any more; or is held. */
+void *thread_take_mixed(uint32_t n);
+/* Frames are wanted: the mixed sheaf must not keep any. */
+void thread_yield_mixed(struct thread *t);
+static inline void thread_wants_frames(struct thread *t)
+{
+	if (unlikely(!freelist_is_end(&run_caches[RUNS_MIXED], t->run_cpu[RUNS_MIXED].freelist)))
+		thread_yield_mixed(t);
+}
 /* Empties the sheaf. The lock is held. */
 void __thread_flush_runs(struct thread *t, struct kmem_cache *s);
 /* Gives a run back to the frames; the thread remembers it. */
@@ -78,6 +88,9 @@ static inline bool thread_has_record(const struct thread *t)
 bool sheaf_grows(struct kmem_cache_cpu *c, const struct kmem_cache *s);
 /* It is given up: it is of the smallest size again. */
 void sheaf_shrinks(struct kmem_cache_cpu *c, const struct kmem_cache *s);
+/* May one more thread open its sheaf of mixed runs? It closes it when it gives it up. */
+bool mixed_opens(void);
+void mixed_closes(void);
 
 /* There is a second thread from now on: nobody may keep as much as who is alone. */
 void thread_note_company(void);
@@ -122,8 +135,8 @@ bool thread_flush_all(struct thread *t);
 bool thread_has_free(const struct kmem_cache *s, const struct free_object *fo);
 /* Objects in all threads' sheaves of the cache. */
 uint32_t thread_count_free(const struct kmem_cache *s);
-/* Runs in all threads' sheaves, and what their last owners could use of them. */
-uint32_t thread_count_runs(const struct kmem_cache *s, uint64_t *bytes);
+/* Runs in all threads' sheaves, what their last owners could use of them, and what they take. */
+uint32_t thread_count_runs(const struct kmem_cache *s, uint64_t *bytes, uint64_t *frames);
 
 /* The thread ends: nothing of it stays behind but a record for the next one. */
 void thread_exit(struct thread *t);

@@ -9,7 +9,11 @@
 #define MUCH ((size_t)512 << 10)
 #define MOST ((size_t)32 << 20)
 
-static _Atomic size_t beyond; /* bytes; a call that never comes back may leave its own */
+/* Sheaves of mixed runs, of 8 MiB at most, that may be open at a time. */
+#define MOST_OPEN 8U
+
+static _Atomic size_t beyond;	    /* bytes; a call that never comes back may leave its own */
+static _Atomic uint32_t open_mixed; /* the same */
 
 /* Of what a sheaf of that grade can hold. The slot may be getting another cache. */
 racy_reader static size_t bytes_beyond(const struct kmem_cache *s, uint32_t grade)
@@ -54,4 +58,17 @@ void sheaf_shrinks(struct kmem_cache_cpu *c, const struct kmem_cache *s)
 	/* A slot that another cache has taken since may have charged less. */
 	if (less && atomic_fetch_sub_explicit(&beyond, less, memory_order_relaxed) < less)
 		atomic_store_explicit(&beyond, 0, memory_order_relaxed);
+}
+
+bool mixed_opens(void)
+{
+	if (atomic_fetch_add_explicit(&open_mixed, 1, memory_order_relaxed) < MOST_OPEN)
+		return true;
+	atomic_fetch_sub_explicit(&open_mixed, 1, memory_order_relaxed);
+	return false;
+}
+
+void mixed_closes(void)
+{
+	atomic_fetch_sub_explicit(&open_mixed, 1, memory_order_relaxed);
 }

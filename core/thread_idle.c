@@ -33,7 +33,8 @@ static void flush_if_idle(struct thread *t, struct kmem_cache *s)
 	bool swings = c->swings & ~SWING_BEGUN;
 
 	c->swings &= SWING_BEGUN;
-	if (print && print == c->idle) {
+	/* An open sheaf of mixed runs is one that another thread can't have. */
+	if (print == c->idle && (print || (s == &run_caches[RUNS_MIXED] && c->grade))) {
 		thread_flush(t, s);
 		return;
 	}

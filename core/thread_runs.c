@@ -1,5 +1,5 @@
 /*
- * Runs of frames that a thread has freed: its sheaves of runs of up to RUN_CACHED_MAX bytes, and what it
+ * Runs of frames that a thread has freed: its sheaves of runs of up to RUN_MIXED_MAX bytes, and what it
  * remembers of others. Layer: thread; see thread.h. Called by large and kmem_cache.
  *
  * A run that a program gets by malloc() says in its struct slab what an object of a slab with one object says, so
@@ -9,6 +9,11 @@
  *
  * A sheaf begins with room for two runs. One that is found full and empty in turn, MANY_SWINGS times within half
  * a purge_delay, is doubled, as others are; one that has been left alone for so long is emptied.
+ *
+ * Runs of more than RUN_CACHED_MAX bytes, of whatever lengths, go by one sheaf. It has room for none until it has
+ * swung as often, and then for two: a thread that frees a large object now and then keeps nothing of it. What it
+ * holds is never kept from what is wanted: malloc() of a length that isn't in it empties it first, as does whatever
+ * goes for other frames (thread_wants_frames()). So a program with one thread needs no more memory than without.
  */
 #include "caches.h"
 #include "frame.h"
@@ -41,6 +46,8 @@ static void __grow_by_swings(struct kmem_cache_cpu *c, struct kmem_cache *s)
 		return;
 	c->swings = (uint8_t)(swings % MANY_SWINGS);
 	if (swings < MANY_SWINGS || c->grade == s->max_grade)
+		return;
+	if (s == &run_caches[RUNS_MIXED] && !mixed_opens())
 		return;
 	c->grade++;
 	barrier();
@@ -85,15 +92,82 @@ bool thread_put_run(struct kmem_cache *s, void *run)
 	return done;
 }
 
-void __thread_flush_runs(struct thread *t, struct kmem_cache *s)
+static void __release_runs(struct kmem_cache_cpu *c)
 {
-	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 	void *run;
 
 	while ((run = __sheaf_pop(c)))
 		thread_release_run(virt_to_slab(run));
+}
+
+static bool has_length(const struct free_object *run, uint32_t n)
+{
+	return virt_to_slab(run)->nr_frames == n;
+}
+
+/* The lock is held. The uppermost run of that length. */
+static struct free_object *__take_of_length(struct kmem_cache_cpu *c, uint32_t n)
+{
+	struct free_object *top = c->freelist, *second = top->next;
+
+	if (!second || has_length(top, n))
+		return __sheaf_pop(c);
+	if (!second->next || !has_length(second, n))
+		return NULL;
+	/* In this order: should it end in between, the run is lost, and the sheaf shorter by one until the next leaves. */
+	top->next = second->next;
+	barrier();
+	top->state.room++;
+	barrier();
+	second->state.word = 0;
+	return second;
+}
+
+void *thread_take_mixed(uint32_t n)
+{
+	struct kmem_cache *s = &run_caches[RUNS_MIXED];
+	struct thread *t = thread_current();
+	struct local_hold hold;
+	struct kmem_cache_cpu *c;
+	void *run;
+
+	if (!t || !local_trylock(t, s, &hold))
+		return NULL;
+	c = thread_cpu(t, s->cpu_offset);
+	run = __take_of_length(c, n);
+	if (!run) {
+		__release_runs(c);
+		__grow_by_swings(c, s);
+		if (numa_is_on())
+			t->colour = numa_colour(numa_home());
+	}
+	local_unlock(t, c);
+	return run;
+}
+
+void thread_yield_mixed(struct thread *t)
+{
+	struct kmem_cache *s = &run_caches[RUNS_MIXED];
+	struct local_hold hold;
+
+	if (!local_trylock(t, s, &hold))
+		return;
+	__release_runs(thread_cpu(t, s->cpu_offset));
+	local_unlock(t, thread_cpu(t, s->cpu_offset));
+}
+
+void __thread_flush_runs(struct thread *t, struct kmem_cache *s)
+{
+	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
+
+	bool was_open = s == &run_caches[RUNS_MIXED] && c->grade;
+
+	__release_runs(c);
 	c->grade = 0;
 	c->swings = 0;
 	barrier();
 	c->freelist = s->bottom;
+	barrier();
+	if (was_open)
+		mixed_closes();
 }

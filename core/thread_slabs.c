@@ -165,6 +165,7 @@ static struct slab *__next_slab(struct thread *t, struct kmem_cache *s, struct n
 			return slab;
 		put_slab(slab);
 	}
+	thread_wants_frames(t);
 	return get_slab(s, home, t);
 }
 

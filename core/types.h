@@ -287,8 +287,11 @@ struct kmem_cache_lists {
 #define NR_SIZE_CLASSES 72
 #define NR_KMALLOC_CACHES (NR_SIZE_CLASSES + 1)
 #define NR_USER_CACHES 900
-/* Runs of 1 to 4 frames. */
-#define NR_RUN_CACHES 4
+/* Runs of 1 to 4 frames; and, in one, all of 5 to 64. */
+#define NR_RUN_LENGTHS 4U
+#define RUNS_MIXED NR_RUN_LENGTHS
+#define NR_RUN_CACHES (NR_RUN_LENGTHS + 1)
+#define RUN_FRAMES_MAX 64U
 #define NR_CACHES ((uint32_t)(NR_KMALLOC_CACHES + NR_USER_CACHES))
 /* Accounts that objects can be counted on, beside none. */
 #define MAX_ACCOUNTS 16U
