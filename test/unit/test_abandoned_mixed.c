@@ -1,0 +1,128 @@
+/*
+ * Calls that go by the sheaf of mixed runs and never come to their end: stepped by the trap flag, each is left by siglongjmp
+ * at its instructions. The sheaf serves again, and what is lost is one run, beside the one that the caller had.
+ */
+#include "mixed.h"
+
+#include "../trap_flag.h"
+
+#include "core/bits.h"
+
+static sigjmp_buf out;
+static volatile unsigned long steps, leave_at;
+static void *first, *second;
+
+static void on_trap(int signal)
+{
+	(void)signal;
+	if (++steps == leave_at)
+		siglongjmp(out, 1);
+}
+
+static void step_top(void)
+{
+	kmalloc(6 * FRAME_SIZE);
+}
+
+static void step_second(void)
+{
+	kmalloc(5 * FRAME_SIZE);
+}
+
+static void step_other_length(void)
+{
+	kmalloc(7 * FRAME_SIZE);
+}
+
+static void step_give_up(void)
+{
+	thread_flush(current_thread, MIXED);
+}
+
+static void step_free(void)
+{
+	thread_yield_mixed(current_thread);
+	kfree(first);
+	kfree(second);
+}
+
+/* Frames that somebody holds. */
+static uint32_t frames_held(void)
+{
+	struct section *sec;
+	uint32_t n = 0;
+
+	kmalloc_trim();
+	for_each_section(sec, nr) {
+		for (uint32_t w = 0; w < SECTION_WORDS; w++)
+			n += count_bits(atomic_load(&sec->used[w]) &
+					atomic_load(&sec->reserved[w]));
+	}
+	return n;
+}
+
+static bool leave(void (*step)(void), unsigned long at)
+{
+	thread_flush(current_thread, MIXED);
+	must(try_to_open());
+	first = run_of(5);
+	second = run_of(6);
+	if (step != step_free) {
+		kfree(first);
+		kfree(second);
+	}
+	steps = 0;
+	leave_at = at;
+	if (sigsetjmp(out, 1) == 0) {
+		step_on();
+		step();
+		step_off();
+		return true;
+	}
+	return false;
+}
+
+static void must_serve(void)
+{
+	/* An abandoned lock is found out within some looks. */
+	for (unsigned int i = 0; i < 200; i++)
+		kfree(run_of(6));
+	must(!local_lock_is_locked(current_thread, own_cpu(MIXED)));
+	must(thread_flush(current_thread, MIXED) && sheaf_length(MIXED) == 0);
+}
+
+static void calls_can_be_left_anywhere(void **state)
+{
+	void (*const operations[])(void) = {step_top, step_second, step_other_length, step_give_up,
+					    step_free};
+	const struct sigaction action = {.sa_handler = on_trap, .sa_flags = SA_NODEFER};
+
+	(void)state;
+	if (!CAN_STEP || UNDER_TSAN || UNDER_ASAN)
+		skip();
+	sigaction(SIGTRAP, &action, NULL);
+	for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
+		unsigned long at = 1;
+		uint32_t held = frames_held();
+
+		for (; !leave(operations[i], at); at += 3) {
+			uint32_t now;
+
+			must_serve();
+			now = frames_held();
+			/* The run that it had in its hands; or, of one that frees two, both, for those are lost as well. */
+			must(now >= held && now - held <= (operations[i] == step_free ? 11U : 7U));
+			held = now;
+		}
+		print_message("operation %zu: left at %lu instructions\n", i, at / 3);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(calls_can_be_left_anywhere),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
