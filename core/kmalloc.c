@@ -107,9 +107,8 @@ static noinline void *run_alloc(size_t size)
 }
 
 /* Above RUN_CACHED_MAX, up to RUN_MIXED_MAX. NULL where the sheaf's uppermost run isn't of the length, or a poll is due. */
-static inline void *mixed_fast(size_t size)
+static inline void *mixed_fast(struct thread *t, size_t size)
 {
-	struct thread *t = current_thread;
 	struct kmem_cache_cpu *c = &t->run_cpu[RUNS_MIXED];
 	struct free_object *fo;
 	struct slab *slab;
@@ -126,33 +125,37 @@ static inline void *mixed_fast(size_t size)
 	return fo;
 }
 
-/* NULL: the sheaf has none of the length, and keeps none of another. */
+/* NULL: the sheaf has none of the length, and keeps none of another. It is open, or is to be. */
 static noinline void *mixed_take(size_t size)
 {
-	struct thread *t = current_thread;
-	const struct kmem_cache_cpu *c = &t->run_cpu[RUNS_MIXED];
-	void *p = NULL;
+	void *p;
 
-	if (t->large_left == 0)
+	if (current_thread->large_left == 0)
 		large_poll_now();
-	/* As in run_alloc(). */
-	if (local_lock_is_locked(t, c) || c->swings & SWING_BEGUN || numa_is_on() ||
-	    !freelist_is_end(&run_caches[RUNS_MIXED], c->freelist))
-		p = thread_take_mixed(run_frames(size));
+	p = thread_take_mixed(run_frames(size));
 	if (p)
 		large_set_cached_size(virt_to_slab(p), size);
 	return p;
 }
 
+/* The same, by the shortest way. */
+static inline void *mixed_run(size_t size)
+{
+	struct thread *t = current_thread;
+	void *p;
+
+	if (!mixed_is_open(t))
+		return unlikely(mixed_is_missed(t, run_frames(size))) ? mixed_take(size) : NULL;
+	p = mixed_fast(t, size);
+	return likely(p) ? p : mixed_take(size);
+}
+
 static noinline void *mixed_alloc(size_t size)
 {
 	bool zeroed;
-	void *p = mixed_fast(size);
+	void *p = mixed_run(size);
 
-	if (likely(p))
-		return p;
-	p = mixed_take(size);
-	return p ? p : pages_alloc(size, 1, &zeroed);
+	return likely(p) ? p : pages_alloc(size, 1, &zeroed);
 }
 
 void *kmalloc_slow(size_t size)
@@ -207,9 +210,8 @@ static inline void clear_small(void *object, size_t size)
 
 static noinline void *pages_zalloc(size_t size)
 {
-	void *p = size > RUN_CACHED_MAX && size <= RUN_MIXED_MAX ? mixed_take(size)
-								 : kmalloc_fast_run(size);
-	bool zeroed = false;
+	bool zeroed = false, mixed = size > RUN_CACHED_MAX && size <= RUN_MIXED_MAX;
+	void *p = mixed ? mixed_run(size) : kmalloc_fast_run(size);
 
 	if (!p)
 		p = pages_alloc(size, 1, &zeroed);

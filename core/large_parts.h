@@ -8,6 +8,7 @@
 #include "frame.h"
 #include "large.h"
 #include "slab.h"
+#include "thread.h"
 
 /* Half of the addresses at most; the frame count of it, and of a quarter more, fits into 32 bits. */
 #define LARGE_MAX ((size_t)1 << 46)
@@ -27,7 +28,7 @@ static inline void slab_set_cached(struct slab *slab)
 {
 	struct kmem_cache *s;
 
-	if (slab->nr_frames > RUN_FRAMES_MAX)
+	if (slab->nr_frames > (mixed_is_open(current_thread) ? RUN_FRAMES_MAX : NR_RUN_LENGTHS))
 		return;
 	s = run_cache_of_length(slab->nr_frames);
 	slab->cache = s;

@@ -67,6 +67,35 @@ void *thread_take_run(struct kmem_cache *s);
 bool thread_put_run(struct kmem_cache *s, void *run);
 /* Of the mixed sheaf, one of n frames. NULL: it has none, and has nothing any more; or is held. */
 void *thread_take_mixed(uint32_t n);
+static inline bool mixed_is_open(const struct thread *t)
+{
+	return t->run_cpu[RUNS_MIXED].grade;
+}
+/* While it is closed: what was freed last, of n frames, and before that. A handler in between costs a count. */
+static inline void mixed_note(struct thread *t, uint32_t n)
+{
+	struct kmem_cache_cpu *c = &t->run_cpu[RUNS_MIXED];
+
+	if (n > NR_RUN_LENGTHS && !c->grade)
+		c->idle = (c->idle << 8 | n) & 0xffff;
+}
+/* It would have had a run of n frames, were it open: often enough in a row to be opened? Never in a record of zeros. */
+static inline bool mixed_is_missed(struct thread *t, uint32_t n)
+{
+	struct kmem_cache_cpu *c = &t->run_cpu[RUNS_MIXED];
+	uint32_t last = c->idle & 0xff, before = c->idle >> 8;
+
+	if (!last)
+		return false;
+	if (last != n && before != n) {
+		c->idle = 0;
+		c->swings = 0;
+		return false;
+	}
+	c->idle = last == n ? before : last;
+	c->swings = (uint8_t)((c->swings & ~SWING_BEGUN) + 1);
+	return c->swings >= MANY_SWINGS;
+}
 /* Frames are wanted: the mixed sheaf must not keep any. */
 void thread_yield_mixed(struct thread *t);
 static inline void thread_wants_frames(struct thread *t)

@@ -10,10 +10,12 @@
  * A sheaf begins with room for two runs. One that is found full and empty in turn, MANY_SWINGS times within half
  * a purge_delay, is doubled, as others are; one that has been left alone for so long is emptied.
  *
- * Runs of more than RUN_CACHED_MAX bytes, of whatever lengths, go by one sheaf. It has room for none until it has
- * swung as often, and then for two: a thread that frees a large object now and then keeps nothing of it. What it
- * holds is never kept from what is wanted: malloc() of a length that isn't in it empties it first, as does whatever
- * goes for other frames (thread_wants_frames()). So a program with one thread needs no more memory than without.
+ * Runs of more than RUN_CACHED_MAX bytes, of whatever lengths, go by one sheaf. It is closed, and has room for none, until it
+ * would have had what malloc() wants MANY_SWINGS times in a row within half a purge_delay; then it is open, with room for
+ * two, until it hasn't had it as often. Runs that are allocated while it is closed are freed past it. So a thread that
+ * frees a large object now and then, or allocates another length each time, keeps nothing, and nothing changes for it.
+ * What the sheaf holds is never kept from what is wanted: malloc() of a length that isn't there empties it first, as does
+ * whatever goes for other frames (thread_wants_frames()).
  */
 #include "caches.h"
 #include "frame.h"
@@ -31,6 +33,7 @@ void thread_release_run(struct slab *slab)
 	slab_set_uncached(slab);
 	slab->kind = FRAME_NONE;
 	if (likely(n < NR_FREED_RUNS && thread_has_record(t))) {
+		mixed_note(t, n);
 		atomic_store_explicit(&slab->link, t->freed_runs[n], memory_order_relaxed);
 		t->freed_runs[n] = frame_number(base);
 	}
@@ -46,8 +49,6 @@ static void __grow_by_swings(struct kmem_cache_cpu *c, struct kmem_cache *s)
 		return;
 	c->swings = (uint8_t)(swings % MANY_SWINGS);
 	if (swings < MANY_SWINGS || c->grade == s->max_grade)
-		return;
-	if (s == &run_caches[RUNS_MIXED] && !mixed_opens())
 		return;
 	c->grade++;
 	barrier();
@@ -123,6 +124,34 @@ static struct free_object *__take_of_length(struct kmem_cache_cpu *c, uint32_t n
 	return second;
 }
 
+static void __open(struct kmem_cache_cpu *c, struct kmem_cache *s)
+{
+	c->swings = 0;
+	if (!mixed_opens())
+		return;
+	c->idle = 0;
+	c->grade = MIXED_SHEAF_OPEN;
+	barrier();
+	c->freelist = &s->bottom[MIXED_SHEAF_OPEN];
+}
+
+/* What it holds is of no use to who allocates; and if that is so time and again, it isn't to be open. */
+static void __miss(struct thread *t, struct kmem_cache_cpu *c, struct kmem_cache *s)
+{
+	uint32_t misses = (c->swings & ~SWING_BEGUN) + !freelist_is_end(s, c->freelist);
+
+	if (!c->grade) {
+		__open(c, s);
+	} else if (misses >= MANY_SWINGS) {
+		__thread_flush_runs(t, s);
+	} else {
+		c->swings = (uint8_t)misses;
+		__release_runs(c);
+	}
+	if (numa_is_on())
+		t->colour = numa_colour(numa_home());
+}
+
 void *thread_take_mixed(uint32_t n)
 {
 	struct kmem_cache *s = &run_caches[RUNS_MIXED];
@@ -131,16 +160,18 @@ void *thread_take_mixed(uint32_t n)
 	struct kmem_cache_cpu *c;
 	void *run;
 
-	if (!t || !local_trylock(t, s, &hold))
+	if (!t)
 		return NULL;
 	c = thread_cpu(t, s->cpu_offset);
+	/* Of an empty sheaf there is nothing to be known that the fast path hasn't seen. */
+	if (c->grade && !local_lock_is_locked(t, c) && freelist_is_end(s, c->freelist) &&
+	    !numa_is_on())
+		return NULL;
+	if (!local_trylock(t, s, &hold))
+		return NULL;
 	run = __take_of_length(c, n);
-	if (!run) {
-		__release_runs(c);
-		__grow_by_swings(c, s);
-		if (numa_is_on())
-			t->colour = numa_colour(numa_home());
-	}
+	if (!run)
+		__miss(t, c, s);
 	local_unlock(t, c);
 	return run;
 }
@@ -165,6 +196,7 @@ void __thread_flush_runs(struct thread *t, struct kmem_cache *s)
 	__release_runs(c);
 	c->grade = 0;
 	c->swings = 0;
+	c->idle = 0;
 	barrier();
 	c->freelist = s->bottom;
 	barrier();

@@ -261,7 +261,7 @@ struct kmem_cache_cpu {
 	struct slab *slab; /* under local_lock; the sheaf is filled from it; slab_none: none */
 	uint16_t nr_empty; /* under local_lock; partial slabs with no object in use */
 	uint16_t
-		idle; /* owner; of the sheaf as it was at the last look: thread_idle.c; or sheaf_patience() */
+		idle; /* owner; of the sheaf as it was at the last look: thread_idle.c; or sheaf_patience(), or mixed_note() */
 	uint8_t stage; /* under local_lock; enum cpu_stage */
 	uint8_t grade; /* under local_lock; of the sheaf, see "The sheaf" */
 	uint8_t swings; /* under local_lock, but for resets; see "The sheaf"; SWING_BEGUN: was refilled */

@@ -3,16 +3,22 @@
 
 #define DELAY 20
 
-static void it_opens_where_it_swings(void **state)
+static void it_opens_where_it_would_have_served(void **state)
 {
+	void *p;
+
 	(void)state;
 	kmalloc_trim();
-	for (unsigned int i = 0; i < MANY_SWINGS; i++)
-		kfree(run_of(16));
-	assert_int_equal(sheaf_length(MIXED), 0);
-	assert_false(is_open());
-	kfree(run_of(16));
+	p = run_of(16);
+	for (unsigned int i = 0; i <= MANY_SWINGS; i++) {
+		assert_false(is_open());
+		/* Of what is allocated meanwhile it gets nothing. */
+		assert_int_equal(virt_to_slab(p)->limit, 0);
+		kfree(p);
+		p = run_of(16);
+	}
 	assert_true(is_open());
+	kfree(p);
 	assert_int_equal(sheaf_length(MIXED), 1);
 	assert_nothing_large();
 	assert_int_equal(figures().free_frames, 16);
@@ -21,14 +27,42 @@ static void it_opens_where_it_swings(void **state)
 	assert_false(is_open());
 }
 
+static void other_lengths_dont_open_it(void **state)
+{
+	(void)state;
+	kmalloc_trim();
+	for (unsigned int i = 0; i < 20 * MANY_SWINGS; i++)
+		kfree(run_of(LEAST + i % 3));
+	assert_false(is_open());
+	open_anew();
+	for (unsigned int i = 0; is_open() && i < 2 * MANY_SWINGS; i++)
+		kfree(run_of(LEAST + i % 3));
+	assert_false(is_open());
+	assert_int_equal(sheaf_length(MIXED), 0);
+	/* Two that are allocated in turn do: it has room for both. */
+	for (unsigned int i = 0; i < 2 * MANY_SWINGS; i++) {
+		void *a = run_of(LEAST), *b = run_of(LEAST + 1);
+
+		kfree(a);
+		kfree(b);
+	}
+	assert_true(is_open());
+	assert_int_equal(sheaf_length(MIXED), 2);
+	assert_nothing_large();
+	kmalloc_trim();
+}
+
 static void every_length_is_had_again(void **state)
 {
 	(void)state;
 	open_anew();
 	for (uint32_t n = LEAST; n <= RUN_FRAMES_MAX; n++) {
 		size_t least = (n - 1) * FRAME_SIZE + 1, most = n * FRAME_SIZE;
-		char *p = kmalloc(least);
+		char *p;
 
+		/* Or it would find another length there, and close after some. */
+		thread_yield_mixed(current_thread);
+		p = kmalloc(least);
 		assert_int_equal(ksize(p), page_up(least));
 		p[0] = p[least - 1] = 1;
 		kfree(p);
@@ -114,6 +148,8 @@ static size_t span_of_churn(void)
 
 		kfree(*one);
 		must(*one = kmalloc(size));
+		/* Lest it close: so many lengths are none that it would be open for. */
+		own_cpu(MIXED)->swings = 0;
 		low = (uintptr_t)*one < low ? (uintptr_t)*one : low;
 		high = (uintptr_t)*one + size > high ? (uintptr_t)*one + size : high;
 	}
@@ -152,9 +188,11 @@ static bool goes_by(const void *p, const struct kmem_cache *s)
 /* By its length, which changes. */
 static void resizing_changes_the_sheaf(void **state)
 {
-	char *p = run_of(4);
+	char *p;
 
 	(void)state;
+	open_anew();
+	p = run_of(4);
 	fill(p, 4 * FRAME_SIZE);
 	assert_true(goes_by(p, &run_caches[3]));
 	p = krealloc(p, 5 * FRAME_SIZE);
@@ -291,6 +329,9 @@ static void what_is_left_alone_is_given_up(void **state)
 	assert_int_equal(sheaf_length(MIXED), 0);
 	assert_false(is_open());
 	options.purge_delay_ms = 3600000;
+	/* The next look, which is due soon, takes swings for old. */
+	sleep_ms(DELAY);
+	large_poll_now();
 	kmalloc_trim();
 }
 
@@ -332,7 +373,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		/* First: later ones are not due for long. */
 		cmocka_unit_test(what_is_left_alone_is_given_up),
-		cmocka_unit_test(it_opens_where_it_swings),
+		cmocka_unit_test(it_opens_where_it_would_have_served),
+		cmocka_unit_test(other_lengths_dont_open_it),
 		cmocka_unit_test(every_length_is_had_again),
 		cmocka_unit_test(the_second_is_had_as_well),
 		cmocka_unit_test(nothing_is_kept_from_who_wants_frames),
