@@ -124,6 +124,7 @@ static struct free_object *__take_of_length(struct kmem_cache_cpu *c, uint32_t n
 	return second;
 }
 
+/* A call that ends in between leaves it closed, at worst for as long as it is not flushed. */
 static void __open(struct kmem_cache_cpu *c, struct kmem_cache *s)
 {
 	c->swings = 0;
@@ -190,7 +191,6 @@ void thread_yield_mixed(struct thread *t)
 void __thread_flush_runs(struct thread *t, struct kmem_cache *s)
 {
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
-
 	bool was_open = s == &run_caches[RUNS_MIXED] && c->grade;
 
 	__release_runs(c);
