@@ -77,7 +77,7 @@ static inline void mixed_note(struct thread *t, uint32_t n)
 	struct kmem_cache_cpu *c = &t->run_cpu[RUNS_MIXED];
 
 	if (n > NR_RUN_LENGTHS && !c->grade)
-		c->idle = (c->idle << 8 | n) & 0xffff;
+		c->idle = (uint16_t)(c->idle << 8 | n);
 }
 /* It would have had a run of n frames, were it open: often enough in a row to be opened? Never in a record of zeros. */
 static inline bool mixed_is_missed(struct thread *t, uint32_t n)
@@ -92,7 +92,7 @@ static inline bool mixed_is_missed(struct thread *t, uint32_t n)
 		c->swings = 0;
 		return false;
 	}
-	c->idle = last == n ? before : last;
+	c->idle = (uint16_t)(last == n ? before : last);
 	c->swings = (uint8_t)((c->swings & ~SWING_BEGUN) + 1);
 	return c->swings >= MANY_SWINGS;
 }

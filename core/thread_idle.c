@@ -15,15 +15,17 @@
 #define CACHES_AT_ONCE 2U
 
 /*
- * What tells that the sheaf has moved, by the pointer alone; a chance in 2^16 that it doesn't costs a refill.
- * 0: it is empty, as it always is when a cache in use comes by. kmem_cache_cpu->idle is no print while frees
- * go past the sheaf, which stays as it is: they count there.
+ * What tells that the sheaf has moved, by the pointer alone; a chance in 2^15 that it doesn't costs a refill. Runs differ
+ * in the upper bits only. 0: it is empty, as it always is when a cache in use comes by. kmem_cache_cpu->idle is no print
+ * while frees go past the sheaf, which stays as it is: they count there.
  */
 static uint16_t sheaf_print(const struct kmem_cache_cpu *c, const struct kmem_cache *s)
 {
+	uint64_t at = (uintptr_t)c->freelist / MIN_ALIGN;
+
 	if (freelist_is_end(s, c->freelist))
 		return 0;
-	return (uint16_t)((uintptr_t)c->freelist / MIN_ALIGN);
+	return (uint16_t)((at ^ at >> 16) | 1);
 }
 
 static void flush_if_idle(struct thread *t, struct kmem_cache *s)

@@ -77,12 +77,42 @@ static void what_is_not_due_stays(void **state)
 	assert_true(sheaf_length(left) > 0);
 }
 
+static void look(void)
+{
+	current_thread->idle_due = 0;
+	thread_poll_idle(current_thread, 0);
+}
+
+/* Runs lie at multiples of 64 KiB, some at those of a MiB, and of sixteen: each is known by where it lies. */
+static void a_run_anywhere_is_given_up(void **state)
+{
+	enum { RUNS = 600 };
+	static void *p[RUNS];
+	unsigned int kept = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < RUNS; i++)
+		p[i] = kmalloc(FRAME_SIZE);
+	look();
+	for (unsigned int i = 0; i < RUNS; i++) {
+		kfree(p[i]);
+		/* It has come; is idle. */
+		look();
+		kept += sheaf_length(run_cache(FRAME_SIZE)) == 1;
+		look();
+		assert_int_equal(sheaf_length(run_cache(FRAME_SIZE)), 0);
+	}
+	/* Few are taken for the one before. */
+	assert_true(kept > RUNS - 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_left_alone_is_given_up),
 		cmocka_unit_test(what_is_held_stays),
 		cmocka_unit_test(what_is_not_due_stays),
+		cmocka_unit_test(a_run_anywhere_is_given_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
