@@ -257,6 +257,7 @@ static noinline void free_by_flush(struct thread *t, struct kmem_cache_cpu *c, s
 {
 	struct kmem_cache *s = slab->cache;
 	struct local_hold hold;
+	bool flushed;
 
 	if (unlikely(s->flags & CACHE_RUNS)) {
 		run_free_full(c, t, fo);
@@ -264,8 +265,10 @@ static noinline void free_by_flush(struct thread *t, struct kmem_cache_cpu *c, s
 	}
 	local_hold(t, s, &hold);
 	__free(t, s, fo);
+	/* Such are few, for there is room again. */
+	flushed = c->freelist->state.room != 0;
 	local_unlock(t, c);
-	if (unlikely(++t->puts % PUTS_UNPOLLED == 0))
+	if (flushed || unlikely(++t->puts % PUTS_UNPOLLED == 0))
 		poll_after_free(t);
 }
 

@@ -128,12 +128,17 @@ bool __thread_refill(struct thread *t, struct kmem_cache *s);
 /* The sheaf is full: frees `fo` all the same. See thread_flush.c. */
 void __thread_free_full(struct thread *t, struct kmem_cache *s, struct free_object *fo);
 /*
- * So many more frees may go past the full sheaf, until it is turned. kmem_cache_cpu->idle counts them down, and is no print
- * of the sheaf then: the cache is in use, though that stays as it is.
+ * Frees may go past the full sheaf until it is turned: kmem_cache_cpu->idle counts them down. It is no print of the sheaf
+ * then; where a look for idle caches has put one there, the next free turns it.
  */
+#define SHEAF_PRINT 0x8000U
 static inline uint16_t sheaf_patience(const struct kmem_cache_cpu *c, const struct kmem_cache *s)
 {
-	return (uint16_t)(16U * ((uint32_t)s->sheaf << c->grade));
+	return (uint16_t)(8U * ((uint32_t)s->sheaf << c->grade));
+}
+static inline bool sheaf_is_patient(const struct kmem_cache_cpu *c)
+{
+	return (int16_t)c->idle > 0;
 }
 
 /* What was announced in t->sending has gone, or is to go with all else. The lock is held. */

@@ -212,7 +212,7 @@ void __thread_free_full(struct thread *t, struct kmem_cache *s, struct free_obje
 	bool grows = sheaf_grows(c, s);
 
 	cache_count(s, FREE_SLOWPATH, 1);
-	if (!grows && c->idle && __put_one(t, s, fo)) {
+	if (!grows && sheaf_is_patient(c) && __put_one(t, s, fo)) {
 		c->idle--;
 		return;
 	}

@@ -16,8 +16,8 @@
 
 /*
  * What tells that the sheaf has moved, by the pointer alone; a chance in 2^15 that it doesn't costs a refill. Runs differ
- * in the upper bits only. 0: it is empty, as it always is when a cache in use comes by. kmem_cache_cpu->idle is no print
- * while frees go past the sheaf, which stays as it is: they count there.
+ * in the upper bits only. 0: it is empty, as it always is when a cache in use comes by. While frees go past the sheaf,
+ * which stays as it is, they count where the print is; see sheaf_patience().
  */
 static uint16_t sheaf_print(const struct kmem_cache_cpu *c, const struct kmem_cache *s)
 {
@@ -25,7 +25,7 @@ static uint16_t sheaf_print(const struct kmem_cache_cpu *c, const struct kmem_ca
 
 	if (freelist_is_end(s, c->freelist))
 		return 0;
-	return (uint16_t)((at ^ at >> 16) | 1);
+	return (uint16_t)((at ^ at >> 15) | SHEAF_PRINT);
 }
 
 static void flush_if_idle(struct thread *t, struct kmem_cache *s)

@@ -128,38 +128,51 @@ static void __relist(struct kmem_cache_cpu *c, struct kmem_cache_lists *l, struc
 		c->nr_empty++;
 }
 
-/* Returns the frames that the thread has on the lists of all its caches. */
-static int32_t __relist_section(struct thread *t, const struct kmem_cache *s, struct section *sec)
-{
-	int32_t owned = 0;
+/* Frames on the lists of all of a thread's caches; and those of slabs with no object in use, apart. */
+struct frames {
+	int32_t owned, empty;
+};
 
+static void count_listed(const struct slab *slab, struct frames *frames)
+{
+	if (slab->list == LIST_NONE)
+		return;
+	if (slab->inuse)
+		frames->owned += (int32_t)slab->nr_frames;
+	else
+		frames->empty += (int32_t)slab->nr_frames;
+}
+
+static void __relist_section(struct thread *t, const struct kmem_cache *s, struct section *sec,
+			     struct frames *frames)
+{
 	for (uint32_t i = 0;; i++) {
 		struct slab *slab;
 
 		i = bitmap_next(sec->used, i, SECTION_FRAMES, true);
 		if (i == SECTION_FRAMES)
-			return owned;
+			return;
 		slab = &sec->slabs[i];
 		if (!slab_is_of(slab, t))
 			continue;
 		if (slab->cache == s)
 			__relist(thread_cpu(t, s->cpu_offset), thread_lists(t, s), slab);
-		if (slab->list != LIST_NONE)
-			owned += (int32_t)slab->nr_frames;
+		count_listed(slab, frames);
 	}
 }
 
 static void __recover_lists(struct thread *t, const struct kmem_cache *s)
 {
 	struct kmem_cache_lists *l = thread_lists(t, s);
+	struct frames frames = {0, 0};
 	struct section *sec;
-	int32_t owned = 0;
 
 	l->partial = l->full = NULL;
 	thread_cpu(t, s->cpu_offset)->nr_empty = 0;
 	for_each_section(sec, nr)
-		owned += __relist_section(t, s, sec);
-	atomic_store_explicit(&t->owned, owned, memory_order_relaxed);
+		__relist_section(t, s, sec, &frames);
+	atomic_store_explicit(&t->owned, frames.owned, memory_order_relaxed);
+	atomic_store_explicit(&t->empty, frames.empty, memory_order_relaxed);
 }
 
 static void __recover(struct thread *t, struct kmem_cache *s)

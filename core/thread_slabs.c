@@ -11,30 +11,39 @@
  * producer filled.
  *
  * Of slabs with no object in use it keeps one of each cache. Where a program swings by more than the longest sheaf
- * holds, what it frees it was about to ask for again: then it keeps MAX_EMPTY_SWINGING, or while it is alone all.
+ * holds, what it frees it was about to ask for again: then it keeps MAX_SWINGING of the cache and MAX_EMPTY frames of
+ * all caches; while it is alone MAX_EMPTY_ALONE, of whatever cache. These are counted for themselves, or they would
+ * push out what has objects in use.
  */
 #include "counters.h"
 #include "list.h"
 #include "node.h"
 #include "thread_slabs.h"
 
-#define MAX_EMPTY 1U
-#define MAX_EMPTY_SWINGING 8U
 /* Full slabs looked at for remote frees before a new slab is made. */
 #define SCAN_FULL 4U
 
 /* Frames on the lists of a thread, of all its caches: 4 MiB; 32 while nobody else could use them. */
 #define MAX_OWNED 64
 #define MAX_OWNED_ALONE 512
+/* The same of empty ones; and slabs of one cache, where it keeps more than one. */
+#define MAX_EMPTY 32
+#define MAX_EMPTY_ALONE 512
+#define MAX_SWINGING 4U
 
 /* By one instruction, for a handler on the same thread may be at another cache's lists. Others only read. */
-static inline void count_owned(struct thread *t, int32_t frames)
+static inline void count_frames(_Atomic int32_t *word, int32_t frames)
 {
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
-	__asm__ volatile("addl %1, %0" : "+m"(t->owned) : "er"(frames));
+	__asm__ volatile("addl %1, %0" : "+m"(*word) : "er"(frames));
 #else
-	atomic_fetch_add_explicit(&t->owned, frames, memory_order_relaxed);
+	atomic_fetch_add_explicit(word, frames, memory_order_relaxed);
 #endif
+}
+
+static inline int32_t frames_in(const _Atomic int32_t *word)
+{
+	return atomic_load_explicit(word, memory_order_relaxed);
 }
 
 /* Set once. */
@@ -52,16 +61,27 @@ static bool is_alone(void)
 
 static bool owns_too_much(struct thread *t)
 {
-	int32_t owned = atomic_load_explicit(&t->owned, memory_order_relaxed);
+	int32_t owned = frames_in(&t->owned);
 
 	return owned > MAX_OWNED && (owned > MAX_OWNED_ALONE || !is_alone());
 }
 
-static bool should_keep_empty(const struct kmem_cache_cpu *c, const struct kmem_cache *s)
+static bool should_keep_empty(const struct thread *t, const struct kmem_cache *s,
+			      const struct kmem_cache_cpu *c)
 {
-	if (c->nr_empty < MAX_EMPTY)
+	int32_t empty = frames_in(&t->empty);
+
+	if (empty >= MAX_EMPTY && (empty >= MAX_EMPTY_ALONE || !is_alone()))
+		return false;
+	if (!c->nr_empty)
 		return true;
-	return c->grade == s->max_grade && (c->nr_empty < MAX_EMPTY_SWINGING || is_alone());
+	return c->grade == s->max_grade && (c->nr_empty < MAX_SWINGING || is_alone());
+}
+
+static void count_empty(struct thread *t, struct kmem_cache_cpu *c, const struct slab *slab)
+{
+	c->nr_empty++;
+	count_frames(&t->empty, (int32_t)slab->nr_frames);
 }
 
 void __del_partial(struct thread *t, struct kmem_cache *s, struct slab *slab)
@@ -70,16 +90,20 @@ void __del_partial(struct thread *t, struct kmem_cache *s, struct slab *slab)
 
 	slab_list_del(&thread_lists(t, s)->partial, slab);
 	slab->list = LIST_NONE;
-	count_owned(t, -(int32_t)slab->nr_frames);
-	if (slab->inuse == 0 && c->nr_empty)
+	if (slab->inuse) {
+		count_frames(&t->owned, -(int32_t)slab->nr_frames);
+		return;
+	}
+	if (c->nr_empty)
 		c->nr_empty--;
+	count_frames(&t->empty, -(int32_t)slab->nr_frames);
 }
 
 void __del_full(struct thread *t, struct kmem_cache *s, struct slab *slab)
 {
 	slab_list_del(&thread_lists(t, s)->full, slab);
 	slab->list = LIST_NONE;
-	count_owned(t, -(int32_t)slab->nr_frames);
+	count_frames(&t->owned, -(int32_t)slab->nr_frames);
 }
 
 void __add_partial(struct thread *t, struct kmem_cache *s, struct slab *slab)
@@ -87,15 +111,17 @@ void __add_partial(struct thread *t, struct kmem_cache *s, struct slab *slab)
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 	struct kmem_cache_lists *l = thread_lists(t, s);
 
-	if (slab->inuse == 0 && !should_keep_empty(c, s)) {
+	if (slab->inuse == 0 && !should_keep_empty(t, s, c)) {
 		discard_slab(slab);
 		return;
 	}
 	slab->list = LIST_PARTIAL;
 	slab_list_add_head(&l->partial, slab);
-	count_owned(t, (int32_t)slab->nr_frames);
-	if (slab->inuse == 0)
-		c->nr_empty++;
+	if (slab->inuse == 0) {
+		count_empty(t, c, slab);
+		return;
+	}
+	count_frames(&t->owned, (int32_t)slab->nr_frames);
 	if (owns_too_much(t)) {
 		slab = l->partial->prev;
 		__del_partial(t, s, slab);
@@ -118,7 +144,7 @@ static void __add_full(struct thread *t, struct kmem_cache *s, struct slab *slab
 
 	slab->list = LIST_FULL;
 	slab_list_add_tail(&l->full, slab);
-	count_owned(t, (int32_t)slab->nr_frames);
+	count_frames(&t->owned, (int32_t)slab->nr_frames);
 	if (!owns_too_much(t))
 		return;
 	slab = l->full;
@@ -316,17 +342,18 @@ bool __thread_refill(struct thread *t, struct kmem_cache *s)
 	return false;
 }
 
+/* One of the list has become empty. */
 static void __empty_partial(struct thread *t, struct kmem_cache *s, struct slab *slab)
 {
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 
-	if (should_keep_empty(c, s)) {
-		c->nr_empty++;
+	count_frames(&t->owned, -(int32_t)slab->nr_frames);
+	if (should_keep_empty(t, s, c)) {
+		count_empty(t, c, slab);
 		return;
 	}
 	slab_list_del(&thread_lists(t, s)->partial, slab);
 	slab->list = LIST_NONE;
-	count_owned(t, -(int32_t)slab->nr_frames);
 	discard_slab(slab);
 }
 
@@ -346,35 +373,33 @@ void __list_after_put(struct thread *t, struct kmem_cache *s, struct slab *slab)
 	}
 }
 
-/* The first of them in the list, `slab` or behind it. NULL: there is none up to its end. */
-static struct slab *next_empty(const struct kmem_cache_lists *l, struct slab *slab)
+/* So many of the list that are empty, the first ones. */
+static void __discard_empty(struct thread *t, struct kmem_cache *s, uint32_t n)
 {
-	while (slab->inuse) {
-		slab = slab->next;
-		if (slab == l->partial)
-			return NULL;
+	struct kmem_cache_lists *l = thread_lists(t, s);
+	struct slab *slab = l->partial, *next;
+
+	for (bool last = !slab; n && !last; slab = next) {
+		next = slab->next;
+		last = next == l->partial;
+		if (slab->inuse)
+			continue;
+		__del_partial(t, s, slab);
+		discard_slab(slab);
+		n--;
 	}
-	return slab;
 }
 
 void thread_drop_empty(struct thread *t, struct kmem_cache *s)
 {
-	struct kmem_cache_lists *l = thread_lists(t, s);
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 	struct local_hold hold;
-	struct slab *slab;
 
 	if (!local_trylock(t, s, &hold))
 		return;
 	c->stage = STAGE_MINE;
 	barrier();
-	for (uint32_t n = c->nr_empty / 2; n && l->partial; n--) {
-		slab = next_empty(l, l->partial);
-		if (!slab)
-			break;
-		__del_partial(t, s, slab);
-		discard_slab(slab);
-	}
+	__discard_empty(t, s, c->nr_empty / 2U);
 	barrier();
 	c->stage = STAGE_NONE;
 	local_unlock(t, c);

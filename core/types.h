@@ -334,7 +334,8 @@ struct thread {
 	uint32_t colour;
 	struct thread *all;    /* const; next in the registry of all records */
 	_Atomic int process;   /* CAS; of the thread that has it, by pid; 0: ended */
-	_Atomic int32_t owned; /* frames on its lists */
+	_Atomic int32_t owned; /* frames on its lists, but for these: */
+	_Atomic int32_t empty; /* of slabs with no object in use */
 	uint32_t hooked;       /* owner; HOOK_DONE: thread_exit() will be called */
 	/* owner; destroyed caches that it has flushed, as counted; and its tries since */
 	uint32_t destroyed_seen, destroyed_tries;
