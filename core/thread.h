@@ -77,7 +77,7 @@ static inline void mixed_note(struct thread *t, uint32_t n)
 	struct kmem_cache_cpu *c = &t->run_cpu[RUNS_MIXED];
 
 	if (n > NR_RUN_LENGTHS && !c->grade)
-		c->idle = (uint16_t)(c->idle << 8 | n);
+		c->idle = (uint16_t)((uint32_t)c->idle << 8 | n);
 }
 /* It would have had a run of n frames, were it open: often enough in a row to be opened? Never in a record of zeros. */
 static inline bool mixed_is_missed(struct thread *t, uint32_t n)

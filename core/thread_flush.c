@@ -136,8 +136,9 @@ static bool __put_one(struct thread *t, struct kmem_cache *s, struct free_object
 {
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
 	struct slab *slab = slab_of(fo);
+	union slab_shared now = slab_shared(slab, memory_order_relaxed);
 
-	if (!slab_is_of(slab, t) && slab_shared(slab, memory_order_relaxed).state != SLAB_FULL)
+	if (!slab_is_of(slab, t) && now.state != SLAB_FULL)
 		return false;
 	fo->state.mark = FREE_MARK;
 	fo->next = NULL;
