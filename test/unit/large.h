@@ -65,4 +65,42 @@ static inline void assert_nothing_large(void)
 	assert_int_equal(heap.mapped_bytes, 0);
 }
 
+static inline void free_twice(void *p)
+{
+	kfree(p);
+	kfree(p);
+}
+
+static inline void free_inside(void *p)
+{
+	kfree((char *)p + 16);
+	kfree((char *)p + FRAME_SIZE);
+}
+
+static inline void realloc_freed(void *p)
+{
+	size_t size = ksize(p);
+
+	kfree(p);
+	must(!krealloc(p, 2 * size));
+}
+
+/* Of a run of n frames that goes by the cache; it is freed, once. */
+static inline void check_misuse(const struct kmem_cache *s, uint32_t n)
+{
+	static char text[4096];
+	void *p = kmalloc(n * FRAME_SIZE);
+
+	options.on_error = ON_ERROR_REPORT;
+	capture_stderr(free_inside, p, text, sizeof(text));
+	assert_non_null(strstr(text, "free of what is not the start of an object"));
+	assert_non_null(strstr(strchr(text, '\n') + 1, "free of what is not the start"));
+	capture_stderr(free_twice, p, text, sizeof(text));
+	assert_non_null(strstr(text, "double free of"));
+	assert_int_equal(sheaf_length(s), 1);
+	p = kmalloc(n * FRAME_SIZE);
+	capture_stderr(realloc_freed, p, text, sizeof(text));
+	assert_non_null(strstr(text, "realloc of what is not an object"));
+}
+
 #endif

@@ -249,42 +249,13 @@ static void callers_of_all_kinds_are_served(void **state)
 	kmalloc_trim();
 }
 
-static void free_twice(void *p)
-{
-	kfree(p);
-	kfree(p);
-}
-
-static void free_inside(void *p)
-{
-	kfree((char *)p + 16);
-	kfree((char *)p + FRAME_SIZE);
-}
-
-static void realloc_freed(void *p)
-{
-	kfree(p);
-	must(!krealloc(p, 2 * MIB));
-}
-
 static void misuse_is_reported(void **state)
 {
-	static char text[4096];
 	struct free_object *p;
 
 	(void)state;
 	open_anew();
-	options.on_error = ON_ERROR_REPORT;
-	p = run_of(16);
-	capture_stderr(free_inside, p, text, sizeof(text));
-	assert_non_null(strstr(text, "free of what is not the start of an object"));
-	assert_non_null(strstr(strchr(text, '\n') + 1, "free of what is not the start"));
-	capture_stderr(free_twice, p, text, sizeof(text));
-	assert_non_null(strstr(text, "double free of"));
-	assert_int_equal(sheaf_length(MIXED), 1);
-	p = run_of(16);
-	capture_stderr(realloc_freed, p, text, sizeof(text));
-	assert_non_null(strstr(text, "realloc of what is not an object"));
+	check_misuse(MIXED, 16);
 	p = run_of(16);
 	p->state.mark = FREE_MARK;
 	kfree(p);
