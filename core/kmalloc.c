@@ -128,10 +128,14 @@ static inline void *mixed_fast(struct thread *t, size_t size)
 /* NULL: the sheaf has none of the length, and keeps none of another. It is open, or is to be. */
 static noinline void *mixed_take(size_t size)
 {
+	bool was_open = mixed_is_open(current_thread);
 	void *p;
 
 	if (current_thread->large_left == 0)
 		large_poll_now();
+	/* It had been left alone, and the poll has closed it: one call is no reason to open it again. */
+	if (was_open && !mixed_is_open(current_thread))
+		return NULL;
 	p = thread_take_mixed(run_frames(size));
 	if (p)
 		large_set_cached_size(virt_to_slab(p), size);

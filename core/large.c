@@ -310,6 +310,7 @@ void large_poll_now(void)
 	else if (!passed && t->large_calls < LARGE_CALLS_MOST)
 		t->large_calls = 2 * t->large_calls + 1;
 	t->large_left = t->large_calls;
+	thread_check_nodes(t);
 	thread_poll_idle(t, now);
 }
 

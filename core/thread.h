@@ -117,9 +117,8 @@ static inline bool thread_has_record(const struct thread *t)
 bool sheaf_grows(struct kmem_cache_cpu *c, const struct kmem_cache *s);
 /* It is given up: it is of the smallest size again. */
 void sheaf_shrinks(struct kmem_cache_cpu *c, const struct kmem_cache *s);
-/* May one more thread open its sheaf of mixed runs? It closes it when it gives it up. */
-bool mixed_opens(void);
-void mixed_closes(void);
+/* May the thread open its sheaf of mixed runs, beside those that have theirs open? */
+bool mixed_opens(struct thread *t);
 
 /* There is a second thread from now on: nobody may keep as much as who is alone. */
 void thread_note_company(void);

@@ -9,11 +9,12 @@
 #define MUCH ((size_t)512 << 10)
 #define MOST ((size_t)32 << 20)
 
-/* Sheaves of mixed runs, of 8 MiB at most, that may be open at a time. */
-#define MOST_OPEN 8U
+/* Sheaves of mixed runs, of 8 MiB at most, that may be open at a time: as much again. */
+#define MOST_OPEN 4U
 
-static _Atomic size_t beyond;	    /* bytes; a call that never comes back may leave its own */
-static _Atomic uint32_t open_mixed; /* the same */
+static _Atomic size_t beyond; /* bytes; a call that never comes back may leave its own */
+/* Records, by frame number; 0: none. One whose sheaf is closed has no place: so none is lost with a call that is left. */
+static _Atomic uint32_t open_by[MOST_OPEN];
 
 /* Of what a sheaf of that grade can hold. The slot may be getting another cache. */
 racy_reader static size_t bytes_beyond(const struct kmem_cache *s, uint32_t grade)
@@ -60,15 +61,26 @@ void sheaf_shrinks(struct kmem_cache_cpu *c, const struct kmem_cache *s)
 		atomic_store_explicit(&beyond, 0, memory_order_relaxed);
 }
 
-bool mixed_opens(void)
+racy_reader static bool is_taken(uint32_t by)
 {
-	if (atomic_fetch_add_explicit(&open_mixed, 1, memory_order_relaxed) < MOST_OPEN)
-		return true;
-	atomic_fetch_sub_explicit(&open_mixed, 1, memory_order_relaxed);
-	return false;
+	return by && mixed_is_open((struct thread *)((uintptr_t)by << FRAME_SHIFT));
 }
 
-void mixed_closes(void)
+/* A thread's own place is its own as long as nobody has taken it over. */
+bool mixed_opens(struct thread *t)
 {
-	atomic_fetch_sub_explicit(&open_mixed, 1, memory_order_relaxed);
+	uint32_t me = frame_number((uintptr_t)t), by;
+
+	for (uint32_t i = 0; i < MOST_OPEN; i++) {
+		if (atomic_load_explicit(&open_by[i], memory_order_relaxed) == me)
+			return true;
+	}
+	for (uint32_t i = 0; i < MOST_OPEN; i++) {
+		by = atomic_load_explicit(&open_by[i], memory_order_relaxed);
+		if (!is_taken(by) && atomic_compare_exchange_strong_explicit(&open_by[i], &by, me,
+									     memory_order_relaxed,
+									     memory_order_relaxed))
+			return true;
+	}
+	return false;
 }

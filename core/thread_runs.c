@@ -125,10 +125,10 @@ static struct free_object *__take_of_length(struct kmem_cache_cpu *c, uint32_t n
 }
 
 /* A call that ends in between leaves it closed, at worst for as long as it is not flushed. */
-static void __open(struct kmem_cache_cpu *c, struct kmem_cache *s)
+static void __open(struct thread *t, struct kmem_cache_cpu *c, struct kmem_cache *s)
 {
 	c->swings = 0;
-	if (!mixed_opens())
+	if (!mixed_opens(t))
 		return;
 	c->idle = 0;
 	c->grade = MIXED_SHEAF_OPEN;
@@ -142,7 +142,7 @@ static void __miss(struct thread *t, struct kmem_cache_cpu *c, struct kmem_cache
 	uint32_t misses = (c->swings & ~SWING_BEGUN) + !freelist_is_end(s, c->freelist);
 
 	if (!c->grade) {
-		__open(c, s);
+		__open(t, c, s);
 	} else if (misses >= MANY_SWINGS) {
 		__thread_flush_runs(t, s);
 	} else {
@@ -191,15 +191,12 @@ void thread_yield_mixed(struct thread *t)
 void __thread_flush_runs(struct thread *t, struct kmem_cache *s)
 {
 	struct kmem_cache_cpu *c = thread_cpu(t, s->cpu_offset);
-	bool was_open = s == &run_caches[RUNS_MIXED] && c->grade;
 
 	__release_runs(c);
-	c->grade = 0;
-	c->swings = 0;
-	c->idle = 0;
-	barrier();
+	/* First: what is closed has no room, wherever this ends. */
 	c->freelist = s->bottom;
 	barrier();
-	if (was_open)
-		mixed_closes();
+	c->swings = 0;
+	c->idle = 0;
+	c->grade = 0;
 }

@@ -306,6 +306,27 @@ static void what_is_left_alone_is_given_up(void **state)
 	kmalloc_trim();
 }
 
+/* Who was busy once, and has a large object now and then, has it closed: one call doesn't open it again. */
+static void what_is_seldom_used_is_given_up(void **state)
+{
+	bool closed = false;
+
+	(void)state;
+	options.purge_delay_ms = DELAY;
+	open_anew();
+	for (unsigned int i = 0; i < 8 && !closed; i++) {
+		sleep_ms(DELAY);
+		current_thread->large_left = 0;
+		current_thread->idle_due = 0;
+		kfree(kmalloc(MIB));
+		closed = !is_open();
+	}
+	assert_true(closed);
+	assert_int_equal(sheaf_length(MIXED), 0);
+	options.purge_delay_ms = 3600000;
+	kmalloc_trim();
+}
+
 static pthread_barrier_t all_have_tried;
 static atomic_uint opened;
 
@@ -323,7 +344,7 @@ static void *open_and_stay(void *arg)
 /* And a thread that ends leaves nothing, nor keeps another from opening its own: the second time they are as many. */
 static void only_so_many_are_open_at_a_time(void **state)
 {
-	enum { THREADS = 20, MOST = 8 };
+	enum { THREADS = 20, MOST = 4 };
 
 	(void)state;
 	kmalloc_trim();
@@ -344,6 +365,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		/* First: later ones are not due for long. */
 		cmocka_unit_test(what_is_left_alone_is_given_up),
+		cmocka_unit_test(what_is_seldom_used_is_given_up),
 		cmocka_unit_test(it_opens_where_it_would_have_served),
 		cmocka_unit_test(other_lengths_dont_open_it),
 		cmocka_unit_test(every_length_is_had_again),
