@@ -61,9 +61,12 @@ void sheaf_shrinks(struct kmem_cache_cpu *c, const struct kmem_cache *s)
 		atomic_store_explicit(&beyond, 0, memory_order_relaxed);
 }
 
+/* A suspicion: it may be about to open, or has just closed. */
 racy_reader static bool is_taken(uint32_t by)
 {
-	return by && mixed_is_open((struct thread *)((uintptr_t)by << FRAME_SHIFT));
+	const struct thread *t = (struct thread *)((uintptr_t)by << FRAME_SHIFT);
+
+	return t && t->run_cpu[RUNS_MIXED].grade;
 }
 
 /* A thread's own place is its own as long as nobody has taken it over. */
