@@ -229,7 +229,8 @@ static void run_free_full(struct kmem_cache_cpu *c, struct thread *t, struct fre
 static bool __put_direct(struct thread *t, struct kmem_cache_cpu *c, struct slab *slab,
 			 struct free_object *fo)
 {
-	if (c->swings & SWING_BEGUN || c->stage != STAGE_NONE || !slab_is_of(slab, t) || !c->idle)
+	if (c->swings & SWING_BEGUN || c->stage != STAGE_NONE || !slab_is_of(slab, t) ||
+	    !sheaf_is_patient(c))
 		return false;
 	c->idle--;
 	fo->state.mark = FREE_MARK;

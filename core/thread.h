@@ -60,8 +60,8 @@ static inline bool __sheaf_push(struct kmem_cache_cpu *c, struct free_object *fo
 }
 
 /*
- * Sheaves of runs, by the slow paths. An object of run_caches[i] is the first byte of a run of i + 1 frames, or NULL: the
- * sheaf is empty, or held. False: it is full, or held.
+ * Sheaves of runs, by the slow paths. An object of run_caches[i] is the first byte of a run of i + 1 frames, below RUNS_MIXED,
+ * or NULL: the sheaf is empty, or held. False: it is full, or held.
  */
 void *thread_take_run(struct kmem_cache *s);
 bool thread_put_run(struct kmem_cache *s, void *run);

@@ -259,24 +259,55 @@ static void many_past_it_turn_the_sheaf(void **state)
 	drop_all(s);
 }
 
-enum { LARGE = 32768, NR_LARGE = 400 };
+static void look_for_idle(void)
+{
+	current_thread->idle_due = 0;
+	for (uint64_t i = 0; i < NR_KMALLOC_CACHES; i++)
+		thread_poll_idle(current_thread, i);
+}
+
+/* Or who frees seldom past it would never turn it; and what it put away is no reason to take it for idle. */
+static void a_look_has_the_next_one_turn_it(void **state)
+{
+	struct kmem_cache *s = filled();
+	const struct free_object *top;
+
+	(void)state;
+	overflow(s);
+	drop_and_see(s, find(LIST_PARTIAL, 1), true);
+	look_for_idle();
+	top = own_cpu(s)->freelist;
+	drop(find(LIST_PARTIAL, 1));
+	assert_ptr_not_equal(own_cpu(s)->freelist, top);
+	assert_int_equal(sheaf_length(s), sheaf_size(s) - sheaf_size(s) / 2);
+	look_for_idle();
+	assert_true(sheaf_length(s) > 0);
+	drop_all(s);
+}
+
+enum { LARGE = 32768, NR_LARGE = 400, NR_MOST = 1600 };
 
 /* So many at once, again and again: the sheaf has grown to its end. */
-static struct kmem_cache *swing_large(void)
+static struct kmem_cache *swing(size_t size, unsigned int nr)
 {
-	static void *all[NR_LARGE];
-	struct kmem_cache *s = kmalloc_cache(LARGE);
+	static void *all[NR_MOST];
+	struct kmem_cache *s = kmalloc_cache(size);
 
 	for (uint32_t round = 0; round < MANY_SWINGS * (s->max_grade + 1U); round++) {
-		for (unsigned int i = 0; i < NR_LARGE; i++) {
-			all[i] = kmalloc(LARGE);
+		for (unsigned int i = 0; i < nr; i++) {
+			all[i] = kmalloc(size);
 			must(all[i]);
 		}
-		for (unsigned int i = 0; i < NR_LARGE; i++)
+		for (unsigned int i = 0; i < nr; i++)
 			kfree(all[i]);
 	}
 	assert_int_equal(own_cpu(s)->grade, s->max_grade);
 	return s;
+}
+
+static struct kmem_cache *swing_large(void)
+{
+	return swing(LARGE, NR_LARGE);
 }
 
 /* Who swings by more than any sheaf holds, and is alone, keeps what it takes; and is served by many slabs at once. */
@@ -301,13 +332,6 @@ static void empty_slabs_stay_for_who_swings(void **state)
 	thread_flush(current_thread, s);
 	assert_int_equal(own_cpu(s)->nr_empty, 0);
 	assert_int_equal(slabs_of(s), 0);
-}
-
-static void look_for_idle(void)
-{
-	current_thread->idle_due = 0;
-	for (uint64_t i = 0; i < NR_KMALLOC_CACHES; i++)
-		thread_poll_idle(current_thread, i);
 }
 
 /* It goes on, and no longer swings: by half at each look they go, the sheaf stays. */
@@ -335,7 +359,23 @@ static void and_go_when_it_no_longer_does(void **state)
 	assert_int_equal(slabs_of(s), 0);
 }
 
-/* With others in the process it is four of each cache. */
+static size_t empty_bytes(void)
+{
+	return (size_t)current_thread->empty * FRAME_SIZE;
+}
+
+static void but_no_more_than_32_mib(void **state)
+{
+	struct kmem_cache *s = swing(LARGE, NR_MOST);
+
+	(void)state;
+	assert_int_equal(empty_bytes(), 32 << 20);
+	assert_int_equal(objects_in_use(s), 0);
+	kmalloc_trim();
+	assert_int_equal(slabs_of(s), 0);
+}
+
+/* With others in the process it is four of each cache, and 2 MiB of all. */
 static void and_fewer_where_others_could_use_them(void **state)
 {
 	struct kmem_cache *s;
@@ -346,6 +386,13 @@ static void and_fewer_where_others_could_use_them(void **state)
 	assert_int_equal(own_cpu(s)->nr_empty, 4);
 	kmalloc_trim();
 	assert_int_equal(slabs_of(s), 0);
+	for (unsigned int i = 1; i <= 8; i++)
+		swing(CLASS_SIZE(size_class(4096) + i), NR_MOST);
+	assert_int_equal(empty_bytes(), 2 << 20);
+	assert_int_equal(own_cpu(swing_large())->nr_empty, 0);
+	assert_int_equal(empty_bytes(), 2 << 20);
+	kmalloc_trim();
+	assert_int_equal(current_thread->empty, 0);
 }
 
 /* One of each slab, then here and there, then all in order: no slab stays for what the sheaf had first. */
@@ -413,8 +460,10 @@ int main(void)
 		cmocka_unit_test(the_last_of_a_slab_lets_it_go),
 		cmocka_unit_test(one_goes_there_after_a_refill_as_well),
 		cmocka_unit_test(many_past_it_turn_the_sheaf),
+		cmocka_unit_test(a_look_has_the_next_one_turn_it),
 		cmocka_unit_test(empty_slabs_stay_for_who_swings),
 		cmocka_unit_test(and_go_when_it_no_longer_does),
+		cmocka_unit_test(but_no_more_than_32_mib),
 		cmocka_unit_test(and_fewer_where_others_could_use_them),
 		cmocka_unit_test(no_slab_stays_for_the_oldest),
 		cmocka_unit_test(one_of_another_threads_slab_is_flushed),
