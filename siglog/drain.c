@@ -54,6 +54,11 @@ static bool frame_is_gone(uintptr_t frame, uintptr_t here)
 	return on_alternate_stack(&stack, here) == on_alternate_stack(&stack, frame);
 }
 
+bool siglog_is_dead(pid_t tid)
+{
+	return syscall(SYS_tgkill, syscall(SYS_getpid), (long)tid, 0) != 0 && errno == ESRCH;
+}
+
 /* The same drainer or rescuer in the same batch, seen twice, so long apart. */
 bool siglog_is_stuck(struct siglog_page *page, uint64_t token, pid_t tid)
 {
@@ -69,7 +74,7 @@ bool siglog_is_stuck(struct siglog_page *page, uint64_t token, pid_t tid)
 	since = now - page->suspect_time;
 	if (since < DEAD_MS)
 		return false;
-	if (syscall(SYS_tgkill, syscall(SYS_getpid), (long)tid, 0) != 0 && errno == ESRCH)
+	if (siglog_is_dead(tid))
 		return true;
 	/* One who waits in the kernel for a reader is not stopped. */
 	return since >= FROZEN_MS && siglog_ready();
@@ -90,13 +95,15 @@ static void look_at_drainer(struct siglog_page *page, uint64_t token, uintptr_t 
 
 static int drain_batch(struct siglog_page *page, uint64_t mine, int64_t deadline)
 {
+	const struct siglog_writer writer = {&page->token, mine, page->drain_iov, SIGLOG_BATCH,
+					     deadline};
 	uint32_t open = 0;
 	int result;
 
 	if (!atomic_compare_exchange_strong(&page->gate, &open, SIGLOG_BUSY))
 		return 0;
 	atomic_fetch_add(&page->beat, 1);
-	result = siglog_write_batch(page, page->drain_iov, &page->token, mine, deadline);
+	result = siglog_write_batch(page, &writer);
 	atomic_fetch_and(&page->gate, ~SIGLOG_BUSY);
 	return result;
 }

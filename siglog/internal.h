@@ -15,9 +15,12 @@
  *
  * Direct. SIGLOG_DIRECT in the gate, once set, stays: the page's drainer begins no further batch, and nothing
  * of the page is freed any more, so that its records may be read without the token. siglog_crash() sets
- * it, and so does rob() where the drainer seems gone. That is a guess: soundness doesn't rest on it. What is
+ * it, and so does look_at_drainer() where that one seems gone. That is a guess: soundness doesn't rest on it. What is
  * pending is then written by the rescuer, and the process goes on with a new page. What was queued
  * on the old one is never freed: that is the price, once for each frame that is gone.
+ * Many may rescue one page: who waits too long for another takes the writing over, while that one may be about
+ * to write. So each thread has an iovec of its own, and nobody else stores to it. A handler's frame uses that
+ * of the frame below, which doesn't go on before it ends, and then finds it empty.
  *
  * Fork. The page is MADV_WIPEONFORK: in the child the queue is empty, the token free and the drainer's iovec
  * empty at the instant of the fork, even for a frame that was just about to write. epoch 0 says so, and the
@@ -40,8 +43,10 @@ enum {
 	SIGLOG_BATCH_BYTES =
 		65536, /* of a file; a pipe gets PIPE_BUF at most, which it takes whole */
 	SIGLOG_SLOTS = 16,
-	SIGLOG_TID_BITS = 22,  /* the kernel's limit; leaves 42 for a stack address */
-	SIGLOG_PATIENCE = 200, /* ms for another thread's write, where it is in the way */
+	SIGLOG_RESCUERS = 14,	 /* threads at one time that rescue */
+	SIGLOG_RESCUE_BATCH = 8, /* lines of one write of theirs */
+	SIGLOG_TID_BITS = 22,	 /* the kernel's limit; leaves 42 for a stack address */
+	SIGLOG_PATIENCE = 200,	 /* ms for another thread's write, where it is in the way */
 };
 
 /* The gate. */
@@ -70,6 +75,11 @@ struct siglog_counters {
 	_Atomic(uint64_t) unreported; /* those of which no record tells yet */
 };
 
+struct siglog_rescuer {
+	_Atomic(pid_t) tid;		       /* 0: free; CAS by anyone */
+	struct iovec iov[SIGLOG_RESCUE_BATCH]; /* tid */
+};
+
 struct siglog_page {
 	_Atomic(uint32_t) epoch; /* unlike that of any other page of the process; 0: wiped */
 	_Atomic(uint32_t) gate;
@@ -89,8 +99,10 @@ struct siglog_page {
 	struct siglog_counters own_counters;
 	struct siglog_record stub; /* queued and written before all others */
 	struct iovec drain_iov[SIGLOG_BATCH];
-	struct iovec rescue_iov[2][SIGLOG_BATCH]; /* of rescuers in turn */
+	struct siglog_rescuer rescuers[SIGLOG_RESCUERS];
 };
+
+_Static_assert(sizeof(struct siglog_page) <= 4096, "what a page costs");
 
 /* What the children of a fork have too. */
 struct siglog_state {
@@ -148,16 +160,24 @@ siglog_hidden void siglog_push(struct siglog_page *page, struct siglog_record *r
 siglog_hidden void siglog_drop(struct siglog_page *page, uint64_t count);
 /* Queues a record about what was dropped; false where there is nothing to tell, or no memory. */
 siglog_hidden bool siglog_push_notice(struct siglog_page *page);
-/* One batch by way of iov while *owner is mine; 1: go on, 0: no longer mine, else negative errno. */
-siglog_hidden int siglog_write_batch(struct siglog_page *page, struct iovec *iov,
-				     _Atomic(uint64_t) *owner, uint64_t mine, int64_t deadline);
+/* Who writes: while *owner is mine, by way of iov. */
+struct siglog_writer {
+	_Atomic(uint64_t) *owner;
+	uint64_t mine;
+	struct iovec *iov;
+	unsigned int room;
+	int64_t deadline;
+};
+/* One batch; 1: go on, 0: no longer his, else negative errno. */
+siglog_hidden int siglog_write_batch(struct siglog_page *page, const struct siglog_writer *writer);
 siglog_hidden void siglog_reap(struct siglog_page *page);
 /* Empties an iovec that another thread may just be about to write: it then writes its first lines, or none. */
-siglog_hidden void siglog_wipe(struct iovec *iov);
+siglog_hidden void siglog_wipe(struct iovec *iov, unsigned int room);
 
 /* drain.c */
 /* The thread of a token. */
 siglog_hidden pid_t siglog_drainer(uint64_t token);
+siglog_hidden bool siglog_is_dead(pid_t tid);
 /* Whether the thread that has this token doesn't go on, as far as one can see. */
 siglog_hidden bool siglog_is_stuck(struct siglog_page *page, uint64_t token, pid_t tid);
 /* 0 when the queue is empty or another drains it; else negative errno. */

@@ -109,75 +109,83 @@ static struct siglog_record *first_pending(struct siglog_page *page, struct sigl
 	return first ? first : link_pending(page, done);
 }
 
-static unsigned int fill(struct iovec *iov, struct siglog_record *record)
+/* From `record` on, of which so many bytes are written already. */
+static unsigned int fill(const struct siglog_writer *writer, struct siglog_record *record,
+			 uint32_t written)
 {
 	size_t limit = siglog_state.stream ? SIGLOG_LINE_MAX : SIGLOG_BATCH_BYTES;
 	size_t bytes = 0;
 	unsigned int n = 0;
 
-	for (; record && n < SIGLOG_BATCH; record = record->newer) {
-		uint32_t written = record->written;
+	for (; record && n < writer->room; record = record->newer) {
 		size_t length = record->length - written;
 
-		if (n > 0 && bytes + length > limit)
+		/* Another may just have written a part of what he had as his first: so it must be here. */
+		if (n > 0 && (bytes + length > limit || record->written))
 			break;
-		iov[n].iov_base = siglog_line(record) + written;
-		iov[n].iov_len = length;
+		writer->iov[n].iov_base = siglog_line(record) + written;
+		writer->iov[n].iov_len = length;
 		bytes += length;
+		written = 0;
 		n++;
 	}
 	return n;
 }
 
-/* The last record that is written whole, where `bytes` more are written from `record` on. */
-static struct siglog_record *account(struct siglog_record *record, size_t bytes)
+/* The last record that is written whole, where `bytes` are written from there on. */
+static struct siglog_record *account(struct siglog_record *record, uint32_t written, size_t bytes)
 {
 	struct siglog_record *last = NULL;
 
-	while (record && bytes >= record->length - record->written) {
-		bytes -= record->length - record->written;
+	while (record && bytes >= record->length - written) {
+		bytes -= record->length - written;
+		written = 0;
 		last = record;
 		record = record->newer;
 		if (bytes == 0)
 			break;
 	}
+	/* Where another has written of it too, the lesser of both may stand: a few bytes come twice. */
 	if (bytes > 0 && record)
-		record->written += (uint32_t)bytes;
+		atomic_compare_exchange_strong(&record->written, &written,
+					       written + (uint32_t)bytes);
 	return last;
 }
 
-int siglog_write_batch(struct siglog_page *page, struct iovec *iov, _Atomic(uint64_t) *owner,
-		       uint64_t mine, int64_t deadline)
+int siglog_write_batch(struct siglog_page *page, const struct siglog_writer *writer)
 {
 	struct siglog_record *done = page->done;
 	struct siglog_record *first = first_pending(page, done);
 	struct siglog_record *last;
+	uint32_t before;
 	unsigned int n;
 	ssize_t written;
 
 	if (!first)
-		return *owner == mine ? 1 : 0;
-	n = fill(iov, first);
+		return *writer->owner == writer->mine ? 1 : 0;
+	before = first->written;
+	n = fill(writer, first, before);
 	/* A frame that a fork took along must not go on; behind this line its iovec is wiped. */
-	if (*owner != mine || (iov == page->drain_iov && !(page->gate & SIGLOG_BUSY)))
+	if (*writer->owner != writer->mine ||
+	    (writer->iov == page->drain_iov && !(page->gate & SIGLOG_BUSY)))
 		return 0;
-	written = siglog_write(iov, n, deadline);
+	written = siglog_write(writer->iov, n, writer->deadline);
 	/* Nothing at all: another has emptied the iovec, or a fork has. */
 	if (written <= 0)
 		return (int)written;
-	if (*owner != mine)
+	if (*writer->owner != writer->mine)
 		return 0;
-	last = account(first, (size_t)written);
+	last = account(first, before, (size_t)written);
 	if (last && !atomic_compare_exchange_strong(&page->done, &done, last))
 		return 0;
 	return 1;
 }
 
 /* From the end: the kernel reads it from the start, so what it finds is the beginning, as account() takes it. */
-void siglog_wipe(struct iovec *iov)
+void siglog_wipe(struct iovec *iov, unsigned int room)
 {
-	for (unsigned int i = SIGLOG_BATCH; i-- > 0;)
-		*(volatile size_t *)&iov[i].iov_len = 0;
+	while (room-- > 0)
+		*(volatile size_t *)&iov[room].iov_len = 0;
 }
 
 static void unreserve(struct siglog_page *page, const struct siglog_record *record)

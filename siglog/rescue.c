@@ -26,7 +26,7 @@ static void stop_drainer(struct siglog_page *page, pid_t tid)
 		return;
 	/* In this order: one that is still filling its iovec sees it, one that is about to write finds less. */
 	atomic_fetch_and(&page->gate, ~SIGLOG_BUSY);
-	siglog_wipe(page->drain_iov);
+	siglog_wipe(page->drain_iov, SIGLOG_BATCH);
 }
 
 /* A rescuer below this frame doesn't go on before this one ends, and then finds nothing to write. */
@@ -50,35 +50,78 @@ static bool take_over(struct siglog_page *page, uint64_t mine, pid_t tid, int pa
 	return true;
 }
 
-static int write_pending(struct siglog_page *page, uint64_t mine, int64_t deadline)
+/* The iovec of this thread; *claimed where a frame below hasn't got it already. NULL: there are too many. */
+static struct siglog_rescuer *claim(struct siglog_page *page, pid_t tid, bool *claimed)
 {
-	/* Not that of the one before, who may be about to write. */
-	struct iovec *iov = page->rescue_iov[mine % 2];
+	struct siglog_rescuer *end = page->rescuers + SIGLOG_RESCUERS;
+
+	*claimed = false;
+	for (struct siglog_rescuer *rescuer = page->rescuers; rescuer < end; rescuer++) {
+		if (rescuer->tid == tid)
+			return rescuer;
+	}
+	*claimed = true;
+	for (struct siglog_rescuer *rescuer = page->rescuers; rescuer < end; rescuer++) {
+		pid_t holder = rescuer->tid;
+
+		if ((holder == 0 || siglog_is_dead(holder)) &&
+		    atomic_compare_exchange_strong(&rescuer->tid, &holder, tid))
+			return rescuer;
+	}
+	return NULL;
+}
+
+static int write_pending(struct siglog_page *page, const struct siglog_writer *writer)
+{
 	int result = 1;
 
 	while (result == 1 && siglog_pending(page)) {
 		atomic_fetch_add(&page->beat, 1);
-		result = siglog_write_batch(page, iov, &page->rescuer, mine, deadline);
-		siglog_wipe(iov);
+		result = siglog_write_batch(page, writer);
 	}
+	siglog_wipe(writer->iov, writer->room);
 	return result;
+}
+
+/* With an iovec: 1 where the writing stayed with this frame to the end of it, and nothing failed. */
+static int rescue_by(struct siglog_page *page, struct siglog_writer *writer, pid_t tid,
+		     int patience)
+{
+	int result;
+
+	writer->mine = new_token(page, tid);
+	/* He looks again after he is done. */
+	if (!take_over(page, writer->mine, tid, patience))
+		return 0;
+	stop_drainer(page, tid);
+	result = write_pending(page, writer);
+	if (!atomic_compare_exchange_strong(&page->rescuer, &writer->mine, 0))
+		return result < 0 ? result : 0;
+	return result < 0 ? result : 1;
 }
 
 int siglog_rescue(struct siglog_page *page, int patience, int64_t deadline)
 {
 	pid_t tid = siglog_tid(page, NULL);
-	int result = 0;
+	bool claimed;
+	struct siglog_rescuer *rescuer = claim(page, tid, &claimed);
+	struct siglog_writer writer = {.owner = &page->rescuer, .deadline = deadline};
+	int result = 1;
 
-	while (siglog_pending(page) && result >= 0) {
-		uint64_t mine = new_token(page, tid);
-
-		/* He looks again after he is done. */
-		if (!take_over(page, mine, tid, patience))
-			return 0;
-		stop_drainer(page, tid);
-		result = write_pending(page, mine, deadline);
-		if (!atomic_compare_exchange_strong(&page->rescuer, &mine, 0))
-			return result < 0 ? result : 0;
+	/* Those who have them see to it, or lose patience too. */
+	if (!rescuer) {
+		if (patience)
+			siglog_sleep();
+		return 0;
 	}
+	/* The drainer below this frame doesn't go on: nobody need wait for it. */
+	if (siglog_drainer(page->token) == tid)
+		atomic_fetch_or(&page->gate, SIGLOG_GONE);
+	writer.iov = rescuer->iov;
+	writer.room = SIGLOG_RESCUE_BATCH;
+	while (result == 1 && siglog_pending(page))
+		result = rescue_by(page, &writer, tid, patience);
+	if (claimed)
+		atomic_compare_exchange_strong(&rescuer->tid, &tid, 0);
 	return result < 0 ? result : 0;
 }
