@@ -85,6 +85,17 @@ void section_release(struct section *sec, uint32_t index, uint32_t n);
 
 /* Makes claimed frames accessible, and some of what follows them, to save system calls. */
 bool frame_commit(struct section *sec, uint32_t index, uint32_t n);
+/*
+ * When to ask for huge pages: mostly; not for a while after one was dear. Where the host of a virtual machine has not
+ * backed it, the first touch of one costs ten times what the small ones cost that it stands for. Hints, of all threads.
+ */
+struct huge_pages {
+	_Atomic uint32_t left; /* times to let go by */
+	_Atomic uint32_t wait; /* and how many after the next that is dear; 0: the first */
+};
+bool huge_pages_are_due(struct huge_pages *h);
+/* What the touch of one took. */
+void huge_pages_note(struct huge_pages *h, uint64_t ns);
 /* That much of the node's address space, from `start` on, isn't the heap's any more. */
 void frame_forget_reserved(struct node *node, uintptr_t start, size_t size);
 /* Adds address space to the node in which n frames with that alignment fit. False: the kernel gives none. */

@@ -4,7 +4,8 @@
  *
  * A heap that is small gets a MiB at a time: no huge page fits into what is accessible, so that where the system
  * hands them out unasked, a small program is not charged 2 MiB for a touch of each. A large one asks for them,
- * where what lies before has been filled: what is behind will be, too.
+ * where what lies before has been filled: what is behind will be, too. It touches one of them at once, which shows what
+ * they cost here.
  */
 #include "bitmap.h"
 #include "frame.h"
@@ -17,8 +18,16 @@
 #define SAMPLES 12U
 #define SAMPLE_FRAMES 4U
 #define SAMPLE_STEP 43U
+#define HUGE_SIZE ((size_t)2 << 20)
+/* Between the 0.1 ms of a huge page and the 5 ms of one that the host has yet to find; 512 small ones take 0.6. */
+#define DEAR_NS 1500000U
+/* In steps of 4 MiB; four times as many after each that is dear in a row. */
+#define FIRST_WAIT 16U
+#define LONGEST_WAIT 1024U
 
 static early_data _Atomic size_t committed; /* bytes; counted after the fact: a hint */
+
+static early_data struct huge_pages huge_pages;
 
 static bool heap_is_large(void)
 {
@@ -55,6 +64,45 @@ static bool is_filled_before(struct section *sec, uint32_t index)
 	return resident >= SAMPLES * size / 10 * 9;
 }
 
+bool huge_pages_are_due(struct huge_pages *h)
+{
+	uint32_t left = atomic_load_explicit(&h->left, memory_order_relaxed);
+
+	if (left)
+		atomic_store_explicit(&h->left, left - 1, memory_order_relaxed);
+	return !left;
+}
+
+void huge_pages_note(struct huge_pages *h, uint64_t ns)
+{
+	uint32_t wait = atomic_load_explicit(&h->wait, memory_order_relaxed);
+	bool dear = ns > DEAR_NS;
+
+	wait = wait ? wait : FIRST_WAIT;
+	atomic_store_explicit(&h->left, dear ? wait : 0, memory_order_relaxed);
+	wait = wait < LONGEST_WAIT ? 4 * wait : wait;
+	atomic_store_explicit(&h->wait, dear ? wait : 0, memory_order_relaxed);
+}
+
+/* For the first in the range, and the rest if that one is cheap. It will be filled soon, as all before was. */
+static void ask_for_huge_pages(char *addr, size_t size)
+{
+	size_t head = round_up((uintptr_t)addr, HUGE_SIZE) - (uintptr_t)addr;
+	uint64_t start;
+
+	if (!huge_pages_are_due(&huge_pages))
+		return;
+	if (head + HUGE_SIZE <= size) {
+		os_huge_pages(addr + head, HUGE_SIZE, true);
+		start = os_thread_ns();
+		if (os_populate(addr + head, HUGE_SIZE))
+			huge_pages_note(&huge_pages, os_thread_ns() - start);
+		if (atomic_load_explicit(&huge_pages.left, memory_order_relaxed))
+			return;
+	}
+	os_huge_pages(addr, size, true);
+}
+
 bool frame_commit(struct section *sec, uint32_t index, uint32_t n)
 {
 	void *addr = frame_address(sec, index);
@@ -74,7 +122,7 @@ bool frame_commit(struct section *sec, uint32_t index, uint32_t n)
 		atomic_fetch_add_explicit(&committed, (size_t)(n + ahead) << FRAME_SHIFT,
 					  memory_order_relaxed);
 		if (heap_is_large() && is_filled_before(sec, index))
-			os_huge_pages(addr, (size_t)(n + ahead) << FRAME_SHIFT, true);
+			ask_for_huge_pages(addr, (size_t)(n + ahead) << FRAME_SHIFT);
 	}
 	if (ahead)
 		section_release(sec, index + n, ahead);

@@ -44,6 +44,10 @@ bool os_uncommit(void *addr, size_t size);
 bool os_purge(void *addr, size_t size);
 /* Huge pages for the range, from the next touch of what isn't there yet on: a wish, or where not `wanted` none. */
 void os_huge_pages(void *addr, size_t size, bool wanted);
+/* Has the range in memory, as if all of it had been written to. False: not all of it is. */
+bool os_populate(void *addr, size_t size);
+/* Processor time of the calling thread; a system call. */
+uint64_t os_thread_ns(void);
 /* Is the page in memory? It may be out of it and not zero, where there is swap. */
 bool os_is_resident(const void *page);
 /* Bytes of up to 64 pages that are in memory; 0 where the kernel doesn't tell. */

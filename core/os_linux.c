@@ -73,6 +73,19 @@ void os_huge_pages(void *addr, size_t size, bool wanted)
 	os_syscall3(SYS_madvise, (long)addr, (long)size, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
+bool os_populate(void *addr, size_t size)
+{
+	return !os_is_error(os_syscall3(SYS_madvise, (long)addr, (long)size, MADV_POPULATE_WRITE));
+}
+
+uint64_t os_thread_ns(void)
+{
+	struct timespec now = {0, 0};
+
+	os_syscall3(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, (long)&now, 0);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 bool os_is_resident(const void *page)
 {
 	unsigned char resident = 0;

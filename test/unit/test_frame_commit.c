@@ -24,8 +24,8 @@ static bool is_accessible(const void *addr)
 	return bitmap_test(sec->committed, frame_index(addr), 1, false);
 }
 
-/* Has the kernel been asked for huge pages there? The flags of the mapping, as it lists them. */
-static bool wants_huge_pages(const void *addr)
+/* Has the kernel been asked for huge pages anywhere in [addr, last]? The flags of the mappings, as it lists them. */
+static bool wants_huge_pages_between(const void *addr, const void *last)
 {
 	FILE *file = fopen("/proc/self/smaps", "r");
 	char line[512];
@@ -35,12 +35,17 @@ static bool wants_huge_pages(const void *addr)
 	must(file);
 	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
-			inside = (uintptr_t)addr >= start && (uintptr_t)addr < end;
+			inside = (uintptr_t)last >= start && (uintptr_t)addr < end;
 		else if (inside && !strncmp(line, "VmFlags:", 8))
-			huge = strstr(line, " hg") != NULL;
+			huge = huge || strstr(line, " hg");
 	}
 	fclose(file);
 	return huge;
+}
+
+static bool wants_huge_pages(const void *addr)
+{
+	return wants_huge_pages_between(addr, addr);
 }
 
 /* Of the 2 MiB that a first touch could make resident at once, a small heap has no more than half. */
@@ -76,7 +81,8 @@ static void check_filled_heap(void *arg)
 	char *last = fill_frames((uint32_t)(160 * MIB / FRAME_SIZE), 100);
 
 	(void)arg;
-	must(wants_huge_pages(last));
+	/* Not all of it, where the first were dear. */
+	must(wants_huge_pages_between(first + 64 * MIB, last));
 	must(!wants_huge_pages(first));
 	must(!wants_huge_pages(first + 32 * MIB));
 	/* Whole ones: what is asked for begins and ends with a huge page. */
@@ -116,12 +122,46 @@ static void a_sparse_one_does_not(void **state)
 	run_good_child(check_sparse_heap, &fairly);
 }
 
+static uint32_t times_let_go_by(struct huge_pages *h)
+{
+	uint32_t n = 0;
+
+	while (!huge_pages_are_due(h))
+		n++;
+	return n;
+}
+
+static void dear_ones_are_not_asked_for_soon(void **state)
+{
+	struct huge_pages h = {0, 0};
+	uint32_t before = 0, times = 0;
+
+	(void)state;
+	assert_int_equal(times_let_go_by(&h), 0);
+	huge_pages_note(&h, 100000);
+	assert_int_equal(times_let_go_by(&h), 0);
+	/* Ever more seldom, but again and again. */
+	for (int i = 0; i < 20; i++, before = times) {
+		huge_pages_note(&h, 5000000);
+		times = times_let_go_by(&h);
+		assert_true(times >= 16 && times <= 1024);
+		assert_true(times >= before);
+		assert_int_equal(times_let_go_by(&h), 0);
+	}
+	assert_int_equal(times, 1024);
+	huge_pages_note(&h, 100000);
+	assert_int_equal(times_let_go_by(&h), 0);
+	huge_pages_note(&h, 5000000);
+	assert_int_equal(times_let_go_by(&h), 16);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_small_heap_grows_by_half_a_huge_page),
 		cmocka_unit_test(a_large_heap_asks_for_huge_pages),
 		cmocka_unit_test(a_sparse_one_does_not),
+		cmocka_unit_test(dear_ones_are_not_asked_for_soon),
 	};
 
 	options.purge_delay_ms = 3600000;

@@ -110,6 +110,7 @@ static void refusals_leave_errno_alone(void **state)
 	assert_true(os_is_resident(NOWHERE));
 	assert_int_equal(os_resident(NOWHERE, SIZE), 0);
 	os_huge_pages(NOWHERE, SIZE, true);
+	assert_false(os_populate(NOWHERE, SIZE));
 	assert_false(os_unmap(NOWHERE, SIZE));
 	os_write(-1, "x", 1);
 	os_write(pipe_fds[1], "x", 1);
