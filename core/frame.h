@@ -87,7 +87,8 @@ void section_release(struct section *sec, uint32_t index, uint32_t n);
 bool frame_commit(struct section *sec, uint32_t index, uint32_t n);
 /*
  * When to ask for huge pages: mostly; not for a while after one was dear. Where the host of a virtual machine has not
- * backed it, the first touch of one costs ten times what the small ones cost that it stands for. Hints, of all threads.
+ * backed it, the first touch of one costs seven times what the small ones cost that it stands for, and where there are none,
+ * as much. Hints, of all threads.
  */
 struct huge_pages {
 	_Atomic uint32_t left; /* times to let go by */

@@ -19,8 +19,9 @@
 #define SAMPLE_FRAMES 4U
 #define SAMPLE_STEP 43U
 #define HUGE_SIZE ((size_t)2 << 20)
-/* Between the 0.1 ms of a huge page and the 5 ms of one that the host has yet to find; 512 small ones take 0.6. */
-#define DEAR_NS 1500000U
+#define HUGE_FRAMES ((uint32_t)(HUGE_SIZE >> FRAME_SHIFT))
+/* A huge page takes 0.1 ms; 512 small ones 0.6, which come where there are none; one that the host has yet to find 5. */
+#define DEAR_NS 400000U
 /* In steps of 4 MiB; four times as many after each that is dear in a row. */
 #define FIRST_WAIT 16U
 #define LONGEST_WAIT 1024U
@@ -69,38 +70,51 @@ bool huge_pages_are_due(struct huge_pages *h)
 	uint32_t left = atomic_load_explicit(&h->left, memory_order_relaxed);
 
 	if (left)
-		atomic_store_explicit(&h->left, left - 1, memory_order_relaxed);
+		atomic_compare_exchange_strong_explicit(&h->left, &left, left - 1,
+							memory_order_relaxed, memory_order_relaxed);
 	return !left;
 }
 
 void huge_pages_note(struct huge_pages *h, uint64_t ns)
 {
-	uint32_t wait = atomic_load_explicit(&h->wait, memory_order_relaxed);
-	bool dear = ns > DEAR_NS;
+	uint32_t wait = atomic_load_explicit(&h->wait, memory_order_relaxed), none = 0;
 
+	if (ns <= DEAR_NS) {
+		atomic_store_explicit(&h->wait, 0, memory_order_relaxed);
+		return;
+	}
 	wait = wait ? wait : FIRST_WAIT;
-	atomic_store_explicit(&h->left, dear ? wait : 0, memory_order_relaxed);
-	wait = wait < LONGEST_WAIT ? 4 * wait : wait;
-	atomic_store_explicit(&h->wait, dear ? wait : 0, memory_order_relaxed);
+	/* Of several threads to which it happens at a time one counts. */
+	if (atomic_compare_exchange_strong_explicit(&h->left, &none, wait, memory_order_relaxed,
+						    memory_order_relaxed))
+		atomic_store_explicit(&h->wait, wait < LONGEST_WAIT ? 4 * wait : wait,
+				      memory_order_relaxed);
 }
 
-/* For the first in the range, and the rest if that one is cheap. It will be filled soon, as all before was. */
-static void ask_for_huge_pages(char *addr, size_t size)
+/* Touches the first huge page in the range, if one is whole. False: that was dear. */
+static bool try_huge_page(struct section *sec, char *addr, uint32_t n)
 {
-	size_t head = round_up((uintptr_t)addr, HUGE_SIZE) - (uintptr_t)addr;
+	char *page = (char *)round_up((uintptr_t)addr, HUGE_SIZE);
+	uint32_t skipped = (uint32_t)((size_t)(page - addr) >> FRAME_SHIFT);
 	uint64_t start;
 
-	if (!huge_pages_are_due(&huge_pages))
-		return;
-	if (head + HUGE_SIZE <= size) {
-		os_huge_pages(addr + head, HUGE_SIZE, true);
-		start = os_thread_ns();
-		if (os_populate(addr + head, HUGE_SIZE))
-			huge_pages_note(&huge_pages, os_thread_ns() - start);
-		if (atomic_load_explicit(&huge_pages.left, memory_order_relaxed))
-			return;
-	}
-	os_huge_pages(addr, size, true);
+	if (skipped + HUGE_FRAMES > n)
+		return true;
+	os_huge_pages(page, HUGE_SIZE, true);
+	start = os_thread_ns();
+	if (!os_populate(page, HUGE_SIZE))
+		return true;
+	/* What nobody comes to use is given back as what was used. */
+	bitmap_set(sec->dirty, frame_index(page), HUGE_FRAMES);
+	huge_pages_note(&huge_pages, os_thread_ns() - start);
+	return !atomic_load_explicit(&huge_pages.left, memory_order_relaxed);
+}
+
+/* What is touched will be filled soon, as all before was. */
+static void ask_for_huge_pages(struct section *sec, char *addr, uint32_t n)
+{
+	if (huge_pages_are_due(&huge_pages) && try_huge_page(sec, addr, n))
+		os_huge_pages(addr, (size_t)n << FRAME_SHIFT, true);
 }
 
 bool frame_commit(struct section *sec, uint32_t index, uint32_t n)
@@ -122,7 +136,7 @@ bool frame_commit(struct section *sec, uint32_t index, uint32_t n)
 		atomic_fetch_add_explicit(&committed, (size_t)(n + ahead) << FRAME_SHIFT,
 					  memory_order_relaxed);
 		if (heap_is_large() && is_filled_before(sec, index))
-			ask_for_huge_pages(addr, (size_t)(n + ahead) << FRAME_SHIFT);
+			ask_for_huge_pages(sec, addr, n + ahead);
 	}
 	if (ahead)
 		section_release(sec, index + n, ahead);

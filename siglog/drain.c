@@ -54,11 +54,6 @@ static bool frame_is_gone(uintptr_t frame, uintptr_t here)
 	return on_alternate_stack(&stack, here) == on_alternate_stack(&stack, frame);
 }
 
-bool siglog_is_dead(pid_t tid)
-{
-	return syscall(SYS_tgkill, syscall(SYS_getpid), (long)tid, 0) != 0 && errno == ESRCH;
-}
-
 /* The same drainer or rescuer in the same batch, seen twice, so long apart. */
 bool siglog_is_stuck(struct siglog_page *page, uint64_t token, pid_t tid)
 {
@@ -74,7 +69,7 @@ bool siglog_is_stuck(struct siglog_page *page, uint64_t token, pid_t tid)
 	since = now - page->suspect_time;
 	if (since < DEAD_MS)
 		return false;
-	if (siglog_is_dead(tid))
+	if (syscall(SYS_tgkill, syscall(SYS_getpid), (long)tid, 0) != 0 && errno == ESRCH)
 		return true;
 	/* One who waits in the kernel for a reader is not stopped. */
 	return since >= FROZEN_MS && siglog_ready();

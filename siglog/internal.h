@@ -20,7 +20,8 @@
  * on the old one is never freed: that is the price, once for each frame that is gone.
  * Many may rescue one page: who waits too long for another takes the writing over, while that one may be about
  * to write. So each thread has an iovec of its own, and nobody else stores to it. A handler's frame uses that
- * of the frame below, which doesn't go on before it ends, and then finds it empty.
+ * of the frame below, which doesn't go on before it ends, and then finds it empty. A thread that jumps out keeps
+ * its own; where there is none left, one writes line by line, from an iovec on the stack.
  *
  * Fork. The page is MADV_WIPEONFORK: in the child the queue is empty, the token free and the drainer's iovec
  * empty at the instant of the fork, even for a frame that was just about to write. epoch 0 says so, and the
@@ -31,6 +32,7 @@
 #define SIGLOG_INTERNAL_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -43,10 +45,9 @@ enum {
 	SIGLOG_BATCH_BYTES =
 		65536, /* of a file; a pipe gets PIPE_BUF at most, which it takes whole */
 	SIGLOG_SLOTS = 16,
-	SIGLOG_RESCUERS = 14,	 /* threads at one time that rescue */
-	SIGLOG_RESCUE_BATCH = 8, /* lines of one write of theirs */
-	SIGLOG_TID_BITS = 22,	 /* the kernel's limit; leaves 42 for a stack address */
-	SIGLOG_PATIENCE = 200,	 /* ms for another thread's write, where it is in the way */
+	SIGLOG_RESCUERS = 48,  /* threads at one time that have an iovec to rescue with */
+	SIGLOG_TID_BITS = 22,  /* the kernel's limit; leaves 42 for a stack address */
+	SIGLOG_PATIENCE = 200, /* ms for another thread's write, where it is in the way */
 };
 
 /* The gate. */
@@ -76,12 +77,13 @@ struct siglog_counters {
 };
 
 struct siglog_rescuer {
-	_Atomic(pid_t) tid;		       /* 0: free; CAS by anyone */
-	struct iovec iov[SIGLOG_RESCUE_BATCH]; /* tid */
+	_Atomic(pid_t) tid;		/* 0: free; CAS by anyone */
+	struct iovec iov[SIGLOG_BATCH]; /* tid */
 };
 
 struct siglog_page {
 	_Atomic(uint32_t) epoch; /* unlike that of any other page of the process; 0: wiped */
+	_Atomic(pid_t) pid;	 /* const; the process's */
 	_Atomic(uint32_t) gate;
 	_Atomic(struct siglog_record *) head;	/* CAS by anyone */
 	_Atomic(struct siglog_record *) done;	/* CAS by drainer and rescuer */
@@ -99,10 +101,10 @@ struct siglog_page {
 	struct siglog_counters own_counters;
 	struct siglog_record stub; /* queued and written before all others */
 	struct iovec drain_iov[SIGLOG_BATCH];
-	struct siglog_rescuer rescuers[SIGLOG_RESCUERS];
+	struct siglog_rescuer rescuers[SIGLOG_RESCUERS]; /* touched by those who rescue alone */
 };
 
-_Static_assert(sizeof(struct siglog_page) <= 4096, "what a page costs");
+_Static_assert(offsetof(struct siglog_page, rescuers[2]) <= 4096, "what a page costs");
 
 /* What the children of a fork have too. */
 struct siglog_state {
@@ -177,7 +179,6 @@ siglog_hidden void siglog_wipe(struct iovec *iov, unsigned int room);
 /* drain.c */
 /* The thread of a token. */
 siglog_hidden pid_t siglog_drainer(uint64_t token);
-siglog_hidden bool siglog_is_dead(pid_t tid);
 /* Whether the thread that has this token doesn't go on, as far as one can see. */
 siglog_hidden bool siglog_is_stuck(struct siglog_page *page, uint64_t token, pid_t tid);
 /* 0 when the queue is empty or another drains it; else negative errno. */

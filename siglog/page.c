@@ -61,6 +61,7 @@ struct siglog_page *siglog_page_create(struct siglog_counters *counters)
 	}
 	page->head = page->done = page->reap = &page->stub;
 	page->counters = counters;
+	page->pid = (pid_t)syscall(SYS_getpid);
 	page->epoch = atomic_fetch_add(&siglog_state.epochs, 1) + 1;
 	return page;
 }
@@ -113,7 +114,8 @@ pid_t siglog_tid(const struct siglog_page *page, pid_t *pid)
 		ids.tid = (pid_t)syscall(SYS_gettid);
 		/* A handler in between fills in the same; after a fork in between the page is wiped. */
 		atomic_signal_fence(memory_order_seq_cst);
-		ids.epoch = epoch;
+		/* A child of vfork() has its parent's memory, and its own ids. */
+		ids.epoch = ids.pid == page->pid ? epoch : 0;
 	}
 	if (pid)
 		*pid = ids.pid;

@@ -5,6 +5,8 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* Unlike that of a rescuer whom this one interrupted. */
 static uint64_t new_token(struct siglog_page *page, pid_t tid)
@@ -29,10 +31,15 @@ static void stop_drainer(struct siglog_page *page, pid_t tid)
 	siglog_wipe(page->drain_iov, SIGLOG_BATCH);
 }
 
-/* A rescuer below this frame doesn't go on before this one ends, and then finds nothing to write. */
-static bool take_over(struct siglog_page *page, uint64_t mine, pid_t tid, int patience)
+/*
+ * A rescuer below this frame doesn't go on before this one ends, and then finds nothing to write. Another is left to it
+ * for as long as it goes on.
+ */
+static bool take_over(struct siglog_page *page, uint64_t mine, pid_t tid, int patience,
+		      int64_t deadline)
 {
-	int64_t deadline = siglog_now() + patience;
+	int64_t until = siglog_now() + patience;
+	uint32_t beat = page->beat;
 	uint64_t now = 0;
 
 	while (!atomic_compare_exchange_strong(&page->rescuer, &now, mine)) {
@@ -40,9 +47,13 @@ static bool take_over(struct siglog_page *page, uint64_t mine, pid_t tid, int pa
 
 		if (now == 0 || other == tid)
 			continue;
-		if (patience ? siglog_now() >= deadline : siglog_is_stuck(page, now, other))
+		if (patience && page->beat != beat) {
+			beat = page->beat;
+			until = siglog_now() + patience;
+		}
+		if (patience ? siglog_now() >= until : siglog_is_stuck(page, now, other))
 			continue;
-		if (!patience)
+		if (!patience || siglog_now() >= deadline)
 			return false;
 		siglog_sleep();
 		now = 0;
@@ -50,7 +61,7 @@ static bool take_over(struct siglog_page *page, uint64_t mine, pid_t tid, int pa
 	return true;
 }
 
-/* The iovec of this thread; *claimed where a frame below hasn't got it already. NULL: there are too many. */
+/* The iovec of this thread; *claimed where a frame below, or one that is gone, hasn't got it already. NULL: there is none. */
 static struct siglog_rescuer *claim(struct siglog_page *page, pid_t tid, bool *claimed)
 {
 	struct siglog_rescuer *end = page->rescuers + SIGLOG_RESCUERS;
@@ -62,10 +73,9 @@ static struct siglog_rescuer *claim(struct siglog_page *page, pid_t tid, bool *c
 	}
 	*claimed = true;
 	for (struct siglog_rescuer *rescuer = page->rescuers; rescuer < end; rescuer++) {
-		pid_t holder = rescuer->tid;
+		pid_t none = 0;
 
-		if ((holder == 0 || siglog_is_dead(holder)) &&
-		    atomic_compare_exchange_strong(&rescuer->tid, &holder, tid))
+		if (atomic_compare_exchange_strong(&rescuer->tid, &none, tid))
 			return rescuer;
 	}
 	return NULL;
@@ -91,7 +101,7 @@ static int rescue_by(struct siglog_page *page, struct siglog_writer *writer, pid
 
 	writer->mine = new_token(page, tid);
 	/* He looks again after he is done. */
-	if (!take_over(page, writer->mine, tid, patience))
+	if (!take_over(page, writer->mine, tid, patience, writer->deadline))
 		return 0;
 	stop_drainer(page, tid);
 	result = write_pending(page, writer);
@@ -102,26 +112,25 @@ static int rescue_by(struct siglog_page *page, struct siglog_writer *writer, pid
 
 int siglog_rescue(struct siglog_page *page, int patience, int64_t deadline)
 {
-	pid_t tid = siglog_tid(page, NULL);
+	/* Not the cached one, which a child of vfork() may have left: two threads must not share an iovec. */
+	pid_t tid = (pid_t)syscall(SYS_gettid);
 	bool claimed;
 	struct siglog_rescuer *rescuer = claim(page, tid, &claimed);
-	struct siglog_writer writer = {.owner = &page->rescuer, .deadline = deadline};
+	struct iovec one;
+	struct siglog_writer writer = {
+		.owner = &page->rescuer,
+		.iov = rescuer ? rescuer->iov : &one,
+		.room = rescuer ? SIGLOG_BATCH : 1,
+		.deadline = deadline,
+	};
 	int result = 1;
 
-	/* Those who have them see to it, or lose patience too. */
-	if (!rescuer) {
-		if (patience)
-			siglog_sleep();
-		return 0;
-	}
 	/* The drainer below this frame doesn't go on: nobody need wait for it. */
 	if (siglog_drainer(page->token) == tid)
 		atomic_fetch_or(&page->gate, SIGLOG_GONE);
-	writer.iov = rescuer->iov;
-	writer.room = SIGLOG_RESCUE_BATCH;
 	while (result == 1 && siglog_pending(page))
 		result = rescue_by(page, &writer, tid, patience);
-	if (claimed)
+	if (rescuer && claimed)
 		atomic_compare_exchange_strong(&rescuer->tid, &tid, 0);
 	return result < 0 ? result : 0;
 }

@@ -117,14 +117,23 @@ EXPORT int siglog_close(void)
 	return result;
 }
 
-/* Another in the same crash may take the writing over: it is over only when nothing is pending. */
+/*
+ * Another in the same crash may take the writing over: it is over only when nothing is pending. A reader may be too slow
+ * for that; a file is waited for while there is more and more in it.
+ */
 static int rescue_all(struct siglog_page *page, int64_t deadline)
 {
+	struct siglog_record *done = page->done;
 	int result = 0;
 
-	while (siglog_pending(page) && result >= 0 && siglog_now() < deadline)
+	while (siglog_pending(page) && result >= 0 && siglog_now() < deadline) {
 		result = siglog_rescue(page, SIGLOG_PATIENCE, deadline);
-	return result;
+		if (!siglog_state.stream && page->done != done) {
+			done = page->done;
+			deadline = siglog_now() + CRASH_WAIT;
+		}
+	}
+	return result == 0 && siglog_pending(page) ? -ETIMEDOUT : result;
 }
 
 /* The line without malloc and queue: at once, behind all that was queued. */
@@ -181,8 +190,10 @@ static int queue_record(struct siglog_page *page, const struct siglog_call *call
 	siglog_push_notice(page);
 	siglog_push(page, record);
 	/* Now, or siglog_crash() finds it pending: the process may end as soon as this call has. */
-	if (siglog_state.crashed)
-		return rescue_all(page, siglog_now() + CRASH_WAIT);
+	if (siglog_state.crashed) {
+		rescue_all(page, siglog_now() + CRASH_WAIT);
+		return 0;
+	}
 	if (page->gate & SIGLOG_DIRECT ||
 	    (batch != SIGLOG_NEVER && (batch <= 1 || siglog_queued(NULL) >= batch)))
 		siglog_drain(page, 0);

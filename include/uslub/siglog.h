@@ -30,8 +30,9 @@
  * Once and whole. Every record that is not dropped is written once, and by one write(2). The exceptions:
  *  - What has been queued when a process ends by _exit() or a signal, and nobody flushed, is lost.
  *  - A frame in the middle of write(2) may be gone for good: siglongjmp() out of a handler, siglog_crash() in
- *    one, a thread that is killed or stopped for seconds. Whether its write took place can't be known then,
- *    so those lines are written again, under the same numbers: twice rather than never.
+ *    one, a thread that is killed, or stopped for seconds (in a crash: for 200 ms). Whether its write took
+ *    place can't be known then, so those lines are written again, under the same numbers: twice rather
+ *    than never.
  *  - The file system or a socket may take part of a line (a full disk); the rest follows when it can.
  * The child of a fork begins with an empty queue: what the parent had queued, the parent writes.
  */
@@ -127,8 +128,8 @@ int siglog_flush(int timeout_ms);
 /*
  * For a handler of SIGSEGV and the like, as the first call: writes all that is queued, whoever was draining,
  * and makes every further record of the process be written before siglog_printf() returns, without
- * malloc and from static memory. It can't be undone but by siglog_close(). Waits for at most 200 ms for a
- * thread in the middle of its write, and for 1 s for a reader. Returns as siglog_flush() does.
+ * malloc and from static memory. It can't be undone but by siglog_close(). Waits for a thread that is just
+ * writing, as long as none of its writes takes 200 ms, and for 1 s for a reader. Returns as siglog_flush() does.
  * Context: any.
  */
 int siglog_crash(void);

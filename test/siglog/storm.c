@@ -4,7 +4,7 @@
  *   all       a file, each call drains
  *   small     the same in batches of 64
  *   realloc   a file, a thread of its own drains
- *   aligned   a pipe, read slowly: much is queued
+ *   aligned   a pipe, read slowly: much is queued; the reader keeps all, so handlers end as the threads do
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -39,7 +39,7 @@ static void log_one(unsigned int kind)
 static void handler(int signal)
 {
 	(void)signal;
-	if (depth >= MAX_DEPTH)
+	if (depth >= MAX_DEPTH || (piped && logged[self][1] >= options.count))
 		return;
 	depth++;
 	log_one(1);
