@@ -116,7 +116,7 @@ int siglog_rescue(struct siglog_page *page, int patience, int64_t deadline)
 	pid_t tid = (pid_t)syscall(SYS_gettid);
 	bool claimed;
 	struct siglog_rescuer *rescuer = claim(page, tid, &claimed);
-	struct iovec one;
+	struct iovec one = {NULL, 0};
 	struct siglog_writer writer = {
 		.owner = &page->rescuer,
 		.iov = rescuer ? rescuer->iov : &one,
