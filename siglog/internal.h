@@ -21,7 +21,8 @@
  * Many may rescue one page: who waits too long for another takes the writing over, while that one may be about
  * to write. So each thread has an iovec of its own, and nobody else stores to it. A handler's frame uses that
  * of the frame below, which doesn't go on before it ends, and then finds it empty. A thread that jumps out keeps
- * its own; where there is none left, one writes line by line, from an iovec on the stack.
+ * its own; where there is none left, one writes line by line, from an iovec on the stack (and a fork by a handler
+ * between the last look at the page and that write has one line twice).
  *
  * Fork. The page is MADV_WIPEONFORK: in the child the queue is empty, the token free and the drainer's iovec
  * empty at the instant of the fork, even for a frame that was just about to write. epoch 0 says so, and the
