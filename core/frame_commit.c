@@ -91,30 +91,34 @@ void huge_pages_note(struct huge_pages *h, uint64_t ns)
 				      memory_order_relaxed);
 }
 
-/* Touches the first huge page in the range, if one is whole. False: that was dear. */
-static bool try_huge_page(struct section *sec, char *addr, uint32_t n)
+/*
+ * Touches the first huge page among n frames and those ahead, if one is whole. False: that was dear. What it touches
+ * ahead, and nobody comes to use, is given back as what was used.
+ */
+static bool try_huge_page(struct section *sec, uint32_t index, uint32_t n, uint32_t ahead)
 {
-	char *page = (char *)round_up((uintptr_t)addr, HUGE_SIZE);
-	uint32_t skipped = (uint32_t)((size_t)(page - addr) >> FRAME_SHIFT);
+	uint32_t first = (uint32_t)round_up(index, HUGE_FRAMES), end = first + HUGE_FRAMES;
+	uint32_t unused = first > index + n ? first : index + n;
+	void *page = frame_address(sec, first);
 	uint64_t start;
 
-	if (skipped + HUGE_FRAMES > n)
+	if (end > index + n + ahead)
 		return true;
 	os_huge_pages(page, HUGE_SIZE, true);
 	start = os_thread_ns();
 	if (!os_populate(page, HUGE_SIZE))
 		return true;
-	/* What nobody comes to use is given back as what was used. */
-	bitmap_set(sec->dirty, frame_index(page), HUGE_FRAMES);
+	if (unused < end)
+		bitmap_set(sec->dirty, unused, end - unused);
 	huge_pages_note(&huge_pages, os_thread_ns() - start);
 	return !atomic_load_explicit(&huge_pages.left, memory_order_relaxed);
 }
 
 /* What is touched will be filled soon, as all before was. */
-static void ask_for_huge_pages(struct section *sec, char *addr, uint32_t n)
+static void ask_for_huge_pages(struct section *sec, uint32_t index, uint32_t n, uint32_t ahead)
 {
-	if (huge_pages_are_due(&huge_pages) && try_huge_page(sec, addr, n))
-		os_huge_pages(addr, (size_t)n << FRAME_SHIFT, true);
+	if (huge_pages_are_due(&huge_pages) && try_huge_page(sec, index, n, ahead))
+		os_huge_pages(frame_address(sec, index), (size_t)(n + ahead) << FRAME_SHIFT, true);
 }
 
 bool frame_commit(struct section *sec, uint32_t index, uint32_t n)
@@ -136,7 +140,7 @@ bool frame_commit(struct section *sec, uint32_t index, uint32_t n)
 		atomic_fetch_add_explicit(&committed, (size_t)(n + ahead) << FRAME_SHIFT,
 					  memory_order_relaxed);
 		if (heap_is_large() && is_filled_before(sec, index))
-			ask_for_huge_pages(sec, addr, n + ahead);
+			ask_for_huge_pages(sec, index, n, ahead);
 	}
 	if (ahead)
 		section_release(sec, index + n, ahead);

@@ -97,6 +97,38 @@ static void check_sparse_heap(void *arg)
 	must(!wants_huge_pages(fill_frames((uint32_t)(160 * MIB / FRAME_SIZE), percent)));
 }
 
+/* Of the frames behind this one, those in memory: each is noted as such, or purge would leave it there. */
+static uint32_t count_touched_ahead(const char *last)
+{
+	struct section *sec = section_find((uintptr_t)last);
+	uint32_t n = 0;
+
+	for (uint32_t i = frame_index(last) + 1; i % FRAMES_IN_HAND; i++) {
+		if (!os_resident(frame_address(sec, i), FRAME_SIZE))
+			continue;
+		must(bitmap_test(sec->dirty, i, 1, false));
+		n++;
+	}
+	return n;
+}
+
+/* But a frame that is had for the first time reads as zero, and is known to. */
+static void check_what_is_touched_ahead(void *arg)
+{
+	uint32_t touched = 0;
+
+	(void)arg;
+	for (size_t i = 0; i < 160 * MIB / FRAME_SIZE && !touched; i++) {
+		bool zeroed;
+		char *frame = frame_alloc(1, 1, &zeroed);
+
+		must(frame && zeroed);
+		touched = count_touched_ahead(frame);
+		memset(frame, 1, FRAME_SIZE);
+	}
+	must(touched == HUGE_FRAMES - 1 || touched == HUGE_FRAMES);
+}
+
 static void a_small_heap_grows_by_half_a_huge_page(void **state)
 {
 	(void)state;
@@ -120,6 +152,17 @@ static void a_sparse_one_does_not(void **state)
 	skip_if(UNDER_EMULATOR, "the emulator's mappings are not ours");
 	run_good_child(check_sparse_heap, &sparse);
 	run_good_child(check_sparse_heap, &fairly);
+}
+
+static void what_is_touched_ahead_can_be_given_back(void **state)
+{
+	char *page = os_map(os_page_size());
+
+	(void)state;
+	skip_if(UNDER_EMULATOR, "the emulator's mappings are not ours");
+	skip_if(!os_populate(page, os_page_size()), "this kernel can't be asked to touch memory");
+	run_good_child(check_what_is_touched_ahead, NULL);
+	os_unmap(page, os_page_size());
 }
 
 static uint32_t times_let_go_by(struct huge_pages *h)
@@ -161,6 +204,7 @@ int main(void)
 		cmocka_unit_test(a_small_heap_grows_by_half_a_huge_page),
 		cmocka_unit_test(a_large_heap_asks_for_huge_pages),
 		cmocka_unit_test(a_sparse_one_does_not),
+		cmocka_unit_test(what_is_touched_ahead_can_be_given_back),
 		cmocka_unit_test(dear_ones_are_not_asked_for_soon),
 	};
 
