@@ -145,7 +145,7 @@ static struct siglog_record *account(struct siglog_record *record, uint32_t writ
 		if (bytes == 0)
 			break;
 	}
-	/* Where another has written of it too, the lesser of both may stand: a few bytes come twice. */
+	/* Where another has written of it too, the first to say so stands: a few bytes may come twice. */
 	if (bytes > 0 && record)
 		atomic_compare_exchange_strong(&record->written, &written,
 					       written + (uint32_t)bytes);
